@@ -94,9 +94,7 @@ class Figure:
     columns: int = 2
 
 
-def quantile_band(
-    x: ArrayLike, samples: ArrayLike, label: str = "", role: Role = "result", level: float = 0.9
-) -> Line:
+def quantile_band(x: ArrayLike, samples: ArrayLike, label: str = "", role: Role = "result", level: float = 0.9) -> Line:
     """The median over seeds with the central `level` band. samples: (seed, n), NaN where a seed diverged."""
     values = np.asarray(samples, float)
     edge = (1 - level) / 2

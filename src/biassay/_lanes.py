@@ -1,0 +1,190 @@
+"""The device's half of a simulation: one lane, and how lanes run beside each other.
+
+A lane is one seed at one point of the swept hyper-parameters. Everything here is pure and compiled once per problem:
+the steps to take and the steps to record are data, not structure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any, Generic, Literal, NamedTuple, TypeAlias, TypeVar
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jax.sharding import Mesh, PartitionSpec
+from jaxtyping import Array, Int, Key, PyTree
+
+from .dynamics import AbstractDynamics
+from .problem import Problem
+
+Probe: TypeAlias = Callable[[Problem, PyTree], Array]
+Lanes: TypeAlias = Literal["auto", "vmap", "map", "loop"]
+T = TypeVar("T")
+
+WINDOW = 1024
+"""Steps whose noise is drawn at once. Part of the definition of a run: another value gives other noise."""
+
+
+class PerSeed(eqx.Module, Generic[T]):
+    """Marks a problem or parameters that differ from seed to seed: every array leaf has a leading seed axis."""
+
+    value: T
+
+
+class Static(NamedTuple):
+    """What a compiled program is specialised to."""
+
+    build: Callable[..., AbstractDynamics] | None
+    probes: tuple[tuple[str, Probe], ...]
+    lanes: Lanes
+    mesh: Mesh | None
+
+
+class Still(NamedTuple):
+    """What a lane needs and does not change: its problem, noise key, dynamics and swept hyper-parameters."""
+
+    problem: Any
+    key: Key[Array, "..."]
+    dynamics: AbstractDynamics | None
+    swept: dict[str, Array]
+
+
+class Moving(NamedTuple):
+    """What a lane carries from step to step; `time` is the sum of its step sizes."""
+
+    params: PyTree
+    state: PyTree
+    time: Array
+
+
+# --- one lane ---------------------------------------------------------------------------------------------------------
+
+
+def _dynamics(static: Static, still: Still) -> AbstractDynamics:
+    """The lane's dynamics: built from its swept values, or the given one with those fields replaced."""
+    if static.build is not None:
+        return static.build(**still.swept)
+    assert still.dynamics is not None
+    return replace(still.dynamics, **still.swept) if still.swept else still.dynamics
+
+
+def begin(static: Static, still: Still, moving: Moving) -> Moving:
+    """The lane before its first step."""
+    return moving._replace(state=_dynamics(static, still).init(still.problem, moving.params))
+
+
+def noise(static: Static, still: Still, moving: Moving, start: Int[Array, ""]) -> PyTree:
+    """The noise of the window that begins at step `start`."""
+    return _dynamics(static, still).noise(still.problem, still.key, start, WINDOW)
+
+
+def step(static: Static, still: Still, moving: Moving, window: PyTree, offset: Int[Array, ""]) -> Moving:
+    """One step, with the noise at `offset` in its window."""
+    dynamics = _dynamics(static, still)
+    now = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, offset, keepdims=False), window)
+    elapsed = dynamics.time_step(moving.state)
+    params, state = dynamics.step(still.problem, moving.params, moving.state, now)
+    return Moving(params, state, moving.time + elapsed)
+
+
+def measure(static: Static, still: Still, moving: Moving) -> dict[str, Array]:
+    """What is recorded of a lane at one step."""
+    probed = {name: jnp.asarray(probe(still.problem, moving.params)) for name, probe in static.probes}
+    return {"time": moving.time} | probed
+
+
+def advance(
+    static: Static,
+    still: Still,
+    moving: Moving,
+    start: Int[Array, ""],
+    end: Int[Array, ""],
+    stops: Int[Array, " slots"],
+) -> tuple[Moving, dict[str, Array]]:
+    """Moves a lane from step `start` to step `end` and records it at `stops`.
+
+    `stops` is sorted and its unused slots, at least one, lie beyond every step.
+    """
+    shapes = jax.eval_shape(lambda: measure(static, still, moving))
+    records = {name: jnp.zeros((stops.shape[0], *shape.shape), shape.dtype) for name, shape in shapes.items()}
+
+    def window(carry: tuple[Array, Array, Moving, dict[str, Array]]) -> tuple[Array, Array, Moving, dict[str, Array]]:
+        first = carry[0] // WINDOW * WINDOW
+        last = jnp.minimum(first + WINDOW, end)
+        drawn = noise(static, still, moving, first)
+
+        def segment(
+            carry: tuple[Array, Array, Moving, dict[str, Array]],
+        ) -> tuple[Array, Array, Moving, dict[str, Array]]:
+            t, slot, moving, records = carry
+            until = jnp.minimum(last, stops[slot])
+            moving = jax.lax.fori_loop(t, until, lambda s, m: step(static, still, m, drawn, s - first), moving)
+
+            def record() -> dict[str, Array]:
+                return jax.tree.map(lambda kept, new: kept.at[slot].set(new), records, measure(static, still, moving))
+
+            due = until == stops[slot]
+            records = jax.lax.cond(due, record, lambda: records)
+            return until, slot + due.astype(slot.dtype), moving, records
+
+        return jax.lax.while_loop(lambda c: c[0] < last, segment, carry)
+
+    begun = (start, jnp.zeros((), stops.dtype), moving, records)
+    _, _, moving, records = jax.lax.while_loop(lambda c: c[0] < end, window, begun)
+    return moving, records
+
+
+# --- all lanes --------------------------------------------------------------------------------------------------------
+
+
+def _map_lanes(function: Callable[..., Any], static: Static, still: Still, carried: PyTree, *shared: PyTree) -> Any:
+    """function(static, still, carried, *shared), mapped over the leading axes (seed, swept) of what a lane carries."""
+    over = jax.lax.map if static.lanes == "map" else lambda f, xs: jax.vmap(f)(xs)
+    own = still.problem.value if isinstance(still.problem, PerSeed) else None
+
+    def seed(args: tuple[PyTree, Array, PyTree]) -> Any:
+        own, key, carried = args
+        problem = still.problem if own is None else own
+
+        def lane(args: tuple[dict[str, Array], PyTree]) -> Any:
+            return function(static, Still(problem, key, still.dynamics, args[0]), args[1], *shared)
+
+        if still.swept:
+            return over(lane, (still.swept, carried))
+        alone = lane(({}, jax.tree.map(lambda leaf: leaf[0], carried)))
+        return jax.tree.map(lambda leaf: leaf[None], alone)
+
+    return over(seed, (own, still.key, carried))
+
+
+def _on_mesh(function: Callable[..., Any], static: Static, still: Still, carried: PyTree, *shared: PyTree) -> Any:
+    """`_map_lanes`, the seeds split among the devices of the mesh; nothing is exchanged between them."""
+    lanes = partial(_map_lanes, function, static)
+    if static.mesh is None:
+        return lanes(still, carried, *shared)
+    split, everywhere = PartitionSpec("seed"), PartitionSpec()
+    own = split if isinstance(still.problem, PerSeed) else everywhere
+    return jax.shard_map(
+        lanes,
+        mesh=static.mesh,
+        in_specs=(Still(own, split, everywhere, everywhere), split, *[everywhere] * len(shared)),
+        out_specs=split,
+        check_vma=False,
+    )(still, carried, *shared)
+
+
+all_lanes = jax.jit(_on_mesh, static_argnums=(0, 1))
+"""all_lanes(function, static, still, carried, *shared): `function` for every lane, compiled once per function."""
+
+
+def _step_of_pair(static: Static, still: Still, pair: tuple[Moving, PyTree], offset: Int[Array, ""]) -> Moving:
+    return step(static, still, *pair, offset)
+
+
+@partial(jax.jit, static_argnums=0, donate_argnums=2)
+def step_all(static: Static, still: Still, moving: Moving, window: PyTree, offset: Int[Array, ""]) -> Moving:
+    """One step of every lane, for the host's loop; `moving` is consumed."""
+    return _on_mesh(_step_of_pair, static, still, (moving, window), offset)

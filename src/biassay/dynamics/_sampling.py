@@ -1,0 +1,47 @@
+"""Which examples a step sees: the indices of a window of steps, drawn at once."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Key
+
+Sampling: TypeAlias = Literal["epochs", "independent", "subset"]
+
+
+def check_sampling(batch_size: int | None, sampling: str) -> None:
+    """Raises ValueError for a batch size below 1 or an unknown way of sampling."""
+    if batch_size is not None and batch_size < 1:
+        raise ValueError(f"batch_size must be at least 1, got {batch_size}")
+    if sampling not in ("epochs", "independent", "subset"):
+        raise ValueError(f"sampling must be epochs, independent or subset, got {sampling!r}")
+
+
+def batch_indices(
+    key: Key[Array, ""], start: Int[Array, ""], length: int, size: int, batch_size: int, sampling: Sampling
+) -> Int[Array, "length batch"]:
+    """Indices into `size` examples for the steps start, ..., start + length - 1 (start a multiple of length).
+
+    "epochs": a fresh permutation every epoch, cut into batches, the last incomplete batch dropped;
+    "independent": every example uniform, with replacement;
+    "subset": a uniform subset of `batch_size` examples, independent from step to step.
+
+    Raises:
+        ValueError: a batch larger than the data where no example may repeat.
+    """
+    if sampling != "independent" and batch_size > size:
+        raise ValueError(f"a batch of {batch_size} cannot be drawn without replacement from {size} examples")
+    if sampling == "independent":
+        return jax.random.randint(jax.random.fold_in(key, start // length), (length, batch_size), 0, size)
+    if sampling == "subset":
+        shuffled = jax.vmap(lambda k: jax.random.permutation(k, size))
+        return shuffled(jax.random.split(jax.random.fold_in(key, start // length), length))[:, :batch_size]
+    # A permutation belongs to its epoch's number, so that it is the same from whichever window it is reached.
+    per_epoch = size // batch_size
+    first = start // per_epoch
+    epochs = first + jnp.arange((length - 1) // per_epoch + 2)
+    order = jax.vmap(lambda epoch: jax.random.permutation(jax.random.fold_in(key, epoch), size))(epochs)
+    batches = order[:, : per_epoch * batch_size].reshape(-1, batch_size)
+    return jax.lax.dynamic_slice_in_dim(batches, start - first * per_epoch, length)

@@ -1,0 +1,85 @@
+"""Problem: what is minimised. It knows nothing of how it is trained.
+
+The conventions of the whole package, written once:
+
+- the empirical risk is the *mean* over the examples of a loss l, and l carries the factor 1/2 where its name says so;
+- weight decay `wd` adds `wd * w` to the gradient: the penalty is (wd/2)|w|^2, outside the risk;
+- the first axis of `x` and `y` counts the examples; `predict` maps a batch of inputs to a batch of outputs;
+- a papers' own convention is mapped to this one in the assay that needs it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Int, PyTree
+
+
+class Batch(NamedTuple):
+    """Examples: `x` (b, ...) and targets `y` (b, ...)."""
+
+    x: Array
+    y: Array
+
+
+class Problem(eqx.Module):
+    """Minimise R(theta) = mean_i l(f(theta, x_i), y_i).
+
+    Args:
+        predict: (params, x of shape (b, ...)) -> outputs of shape (b, ...), in evaluation mode.
+        x: inputs, shape (n, ...).
+        y: targets, shape (n, ...).
+        loss: (outputs, targets) -> one loss per example, shape (b,).
+        gradient_rule: (params, x, y) -> gradient of the batch's risk in closed form, used instead of automatic
+            differentiation where it is faster. A test must hold it against automatic differentiation.
+    """
+
+    predict: Callable[[PyTree, Array], Array] = eqx.field(static=True)
+    x: Array
+    y: Array
+    loss: Callable[[Array, Array], Array] = eqx.field(static=True)
+    gradient_rule: Callable[[PyTree, Array, Array], PyTree] | None = eqx.field(static=True, default=None)
+
+    @property
+    def size(self) -> int:
+        """Number of examples n."""
+        return self.y.shape[0]
+
+    def batch(self, indices: Int[Array, " b"]) -> Batch:
+        """The examples with these indices."""
+        return Batch(self.x[indices], self.y[indices])
+
+    def risk(self, params: PyTree, batch: Batch | None = None) -> Float[Array, ""]:
+        """Mean loss over `batch`, by default over all examples."""
+        x, y = batch or (self.x, self.y)
+        return jnp.mean(self.loss(self.predict(params, x), y))
+
+    def gradient(self, params: PyTree, batch: Batch | None = None) -> PyTree:
+        """Gradient of `risk` in the parameters."""
+        if self.gradient_rule is not None:
+            return self.gradient_rule(params, *(batch or (self.x, self.y)))
+        return jax.grad(self.risk)(params, batch)
+
+
+def squared_error(outputs: Float[Array, "b ..."], targets: Float[Array, "b ..."]) -> Float[Array, " b"]:
+    """l = |f - y|^2, summed over the output's entries."""
+    return jnp.sum((outputs - targets) ** 2, axis=tuple(range(1, outputs.ndim)))
+
+
+def half_squared_error(outputs: Float[Array, "b ..."], targets: Float[Array, "b ..."]) -> Float[Array, " b"]:
+    """l = |f - y|^2 / 2, summed over the output's entries."""
+    return squared_error(outputs, targets) / 2
+
+
+def cross_entropy(logits: Float[Array, "b k"], labels: Int[Array, " b"]) -> Float[Array, " b"]:
+    """l = -log softmax(f)_y in nats, for integer labels y in 0..k-1."""
+    return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
+
+
+def logistic(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[Array, " b"]:
+    """l = log(1 + exp(-y f)), for labels y in {-1, +1}."""
+    return jax.nn.softplus(-labels * outputs)

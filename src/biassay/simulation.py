@@ -1,0 +1,366 @@
+"""simulate: the only training loop of the package.
+
+A simulation is a rectangle of *lanes*: seeds x hyper-parameters. Every lane starts from its own parameters, sees its
+own randomness (the same for all hyper-parameters of a seed, so that comparisons are paired) and is recorded at the
+same steps. Three nested loops:
+
+    host      chunks of steps: progress, early stop, Ctrl-C
+    device      windows of `WINDOW` steps, whose noise is drawn at once, keyed by (key, window)
+    device        steps up to the next recorded one, in a `while` loop whose bounds are data
+
+As the bounds are data, one compiled program serves every recording schedule and every chunk: what is recorded cannot
+change the run. Where a `while` loop is slow (convolutions on a CPU) the host drives single steps instead.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, Literal, TypeAlias
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jax.sharding import AxisType, Mesh
+from jaxtyping import Array, Key, PyTree
+
+from . import _lanes
+from ._lanes import WINDOW, Lanes, Moving, Probe, Static, Still
+from ._lanes import PerSeed as PerSeed
+from .dynamics import AbstractDynamics
+from .problem import Batch, Problem
+
+Driver: TypeAlias = Literal["auto", "scan", "host"]
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+_CHUNK_SECONDS = 0.2
+_RECORDS_A_CHUNK = 256
+# Parameters above which a lane fills a core by itself: on a CPU an MLP of 3.5k gains from vmap, one of 26k loses.
+_WIDE = 10_000
+_NEVER = np.iinfo(np.int32).max
+
+_listener: ContextVar[Progress | None] = ContextVar("biassay_progress", default=None)
+
+
+@contextmanager
+def progress_to(listener: Progress) -> Iterator[None]:
+    """Sends the progress of every simulation inside the block to `listener(steps done, steps in all, label)`."""
+    token = _listener.set(listener)
+    try:
+        yield
+    finally:
+        _listener.reset(token)
+
+
+@dataclass(frozen=True)
+class Simulation:
+    """The outcome of `simulate`.
+
+    data: one variable per probe with dimensions (seed, *swept, step, ...), `time` (*swept, step) = the sum of the step
+        sizes, and `diverged` (seed, *swept): whether the final parameters hold a number that is not finite.
+    params, state: the final parameters and dynamics' state; every leaf has the leading axes (seed, *swept).
+    elapsed: the final time, (seed, *swept).
+    step: the number of steps taken.
+    swept: the swept hyper-parameters and their values.
+    """
+
+    data: xr.Dataset
+    params: PyTree
+    state: PyTree
+    elapsed: Array
+    step: int
+    swept: Mapping[str, tuple[float, ...]]
+
+    def select(self, **values: float) -> PerSeed[PyTree]:
+        """The final parameters at one point of the swept hyper-parameters, ready to start another simulation.
+
+        Raises:
+            ValueError: a swept hyper-parameter is not given, or was not run at that value.
+        """
+        if set(values) != set(self.swept):
+            raise ValueError(f"select takes a value for each of {list(self.swept)}, got {list(values)}")
+        for name, swept in self.swept.items():
+            if values[name] not in swept:
+                raise ValueError(f"{name}={values[name]} was not run; there are {list(swept)}")
+        point = tuple(swept.index(values[name]) for name, swept in self.swept.items())
+        return PerSeed(jax.tree.map(lambda leaf: leaf[(slice(None), *point)], self.params))
+
+
+def log_steps(steps: int, points: int) -> tuple[int, ...]:
+    """0 and about `points` steps up to `steps`, evenly spaced in the logarithm."""
+    return (0, *np.unique(np.geomspace(1, steps, points).round().astype(int)).tolist())
+
+
+def simulate(
+    problem: Problem | PerSeed[Problem],
+    dynamics: AbstractDynamics | Callable[..., AbstractDynamics],
+    params: PyTree | PerSeed[PyTree] | Callable[[Key[Array, ""]], PyTree],
+    *,
+    steps: int,
+    probes: Mapping[str, Probe] | None = None,
+    record: int | Sequence[int] = 100,
+    seeds: int = 1,
+    seed: int = 0,
+    stream: int = 0,
+    sweep: Mapping[str, Sequence[float]] | None = None,
+    until: Callable[[dict[str, np.ndarray]], bool] | None = None,
+    resume: Simulation | None = None,
+    driver: Driver = "auto",
+    lanes: Lanes = "auto",
+    chunk: int | None = None,
+    label: str = "",
+) -> Simulation:
+    """Trains every lane for `steps` steps and records probes along the way.
+
+    Args:
+        problem: one problem for all seeds, or `PerSeed` problems.
+        dynamics: how parameters move; with `sweep` also a function of the swept values that returns a dynamics.
+        params: where to start: a pytree of arrays, `PerSeed` parameters, or a function of a key.
+        steps: steps to take (with `resume`: the step to reach).
+        probes: name -> probe(problem, params) -> array; the first line of its docstring becomes the variable's long
+            name.
+        record: how many times to record after the start, evenly spaced, or the very steps.
+        seeds: how many seeds; they are seed, seed + 1, ..., each the same whichever others run beside it.
+        seed: the first seed.
+        stream: simulations of one experiment that must see independent noise take different streams.
+        sweep: hyper-parameter -> values; every combination becomes a lane. A hyper-parameter is a field of
+            `dynamics`, or an argument of the function given in its place.
+        until: called with what was recorded last, {name: (seed, *swept, ...)}; stops when it returns True.
+        resume: a simulation of the same problem and dynamics to go on from; the result is, bit for bit, the run that
+            was not interrupted. Only what comes after is recorded; `params` is ignored.
+        driver: "scan" (loop on the device), "host" (loop over single steps), "auto" (host for convolutions on a CPU).
+        lanes: "vmap" (all at once), "map" (one after another on the device), "loop" (one seed after another from the
+            host), "auto" (on a CPU, map for wide networks and loop for convolutions; else vmap).
+        chunk: steps between two looks of the host; by default so many as take about 0.2 s.
+        label: what the progress display calls this simulation.
+
+    Returns:
+        A `Simulation`. Where a process has several devices the seeds are split among them.
+
+    Raises:
+        ValueError: steps, seeds or chunk below 1, a recording step outside the run, an unknown option, or parameters
+            that are not arrays.
+    """
+    for name, value in {"steps": steps, "seeds": seeds, "chunk": 1 if chunk is None else chunk}.items():
+        if value < 1:
+            raise ValueError(f"{name} must be at least 1, got {value}")
+    if driver not in ("auto", "scan", "host"):
+        raise ValueError(f"driver must be auto, scan or host, got {driver!r}")
+    if lanes not in ("auto", "vmap", "map", "loop"):
+        raise ValueError(f"lanes must be auto, vmap, map or loop, got {lanes!r}")
+    swept = {name: tuple(float(v) for v in values) for name, values in (sweep or {}).items()}
+    sizes = tuple(len(values) for values in swept.values())
+    first = 0 if resume is None else resume.step
+    stops = _recording_steps(record, first, steps)
+
+    roots = jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds))
+    keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, stream)))(roots)
+    start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
+    driver, lanes = _resolve(driver, lanes, problem, start, 1 + len(sizes))
+    build = None if isinstance(dynamics, AbstractDynamics) else dynamics
+    mesh = None if lanes == "loop" else _mesh(seeds)
+    static = Static(build, tuple((probes or {}).items()), lanes, mesh)
+
+    real = jnp.result_type(*jax.tree.leaves(start), jnp.bfloat16)
+    grid = np.meshgrid(*swept.values(), indexing="ij") if swept else []
+    values = {name: jnp.asarray(axis.ravel(), real) for name, axis in zip(swept, grid, strict=True)}
+    still = Still(problem, keys[:, 1], None if build else dynamics, values)
+    if resume is None:
+        fresh = Moving(start, None, jnp.zeros((seeds, *sizes), real))
+        groups = _groups(still, _flat(fresh, sizes), lanes, mesh)
+        groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
+    else:
+        groups = _groups(still, _flat(Moving(start, resume.state, resume.elapsed), sizes), lanes, mesh)
+
+    advance = _advance_by_scan if driver == "scan" else _advance_by_steps
+    slots = min(len(stops), _RECORDS_A_CHUNK) + 1
+    recorded: list[dict[str, np.ndarray]] = []
+    position, length, listener = first, chunk or WINDOW, _listener.get()
+    while position < steps:
+        clock = time.perf_counter()
+        end, due = _next_chunk(position, min(position + length, steps), stops, each=until is not None)
+        moved = [advance(static, held, carried, position, end, due, slots) for held, carried in groups]
+        groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
+        records = jax.device_get(_joined([record for _, record in moved], seeds))
+        position = end
+        if due:
+            recorded.append({name: r[:, :, : len(due)] for name, r in records.items()})
+        if listener is not None:
+            listener(position, steps, label)
+        if due and until is not None:
+            last = {name: r[:, :, len(due) - 1] for name, r in records.items()}
+            if until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()}):
+                break
+        if chunk is None and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
+            length *= 2
+
+    final = _joined([carried for _, carried in groups], seeds)
+    final = jax.tree.map(lambda leaf: leaf.reshape(seeds, *sizes, *leaf.shape[2:]), final)
+    data = _dataset(recorded, [s for s in stops if s <= position], final.params, seed, seeds, swept, probes or {})
+    return Simulation(data, final.params, final.state, final.time, position, swept)
+
+
+# --- before the loop --------------------------------------------------------------------------------------------------
+
+
+def _recording_steps(record: int | Sequence[int], first: int, steps: int) -> list[int]:
+    """The steps to record, sorted; those after `first` where a resumed run has recorded the others already."""
+    if isinstance(record, int):
+        if record < 1:
+            raise ValueError(f"record must be at least 1, got {record}")
+        stops = sorted({round(stop) for stop in np.linspace(0, steps, record + 1)})
+    else:
+        stops = sorted({int(stop) for stop in record})
+    if stops and not 0 <= stops[0] <= stops[-1] <= steps:
+        raise ValueError(f"recording steps must lie in 0..{steps}, got {stops[0]}..{stops[-1]}")
+    return [stop for stop in stops if stop > first or first == 0]
+
+
+def _starting_points(params: Any, keys: Array, seeds: int, sizes: tuple[int, ...]) -> PyTree:
+    """Parameters with the leading axes (seed, *swept)."""
+    per_seed = isinstance(params, PerSeed) or callable(params)
+    if isinstance(params, PerSeed):
+        params = params.value
+    elif callable(params):
+        params = jax.vmap(params)(keys)
+    for leaf in jax.tree.leaves(params):
+        if not eqx.is_array_like(leaf):
+            raise ValueError(
+                f"parameters must be a pytree of arrays, found {type(leaf).__name__}: split a module with "
+                "equinox.partition(module, equinox.is_inexact_array) and let predict combine its parts"
+            )
+        if per_seed and jnp.shape(leaf)[:1] != (seeds,):
+            raise ValueError(f"PerSeed parameters need a leading axis of {seeds} seeds, got shape {jnp.shape(leaf)}")
+
+    def spread(leaf: Any) -> Array:
+        own = jnp.shape(leaf)[1:] if per_seed else jnp.shape(leaf)
+        leaf = jnp.reshape(leaf, (seeds if per_seed else 1, *[1] * len(sizes), *own))
+        return jnp.broadcast_to(leaf, (seeds, *sizes, *own))
+
+    return jax.tree.map(spread, params)
+
+
+def _resolve(driver: Driver, lanes: Lanes, problem: Any, start: PyTree, leading: int) -> tuple[Driver, Lanes]:
+    """The measured defaults for the options left to "auto"."""
+    on_cpu = jax.default_backend() == "cpu"
+    convolves = False
+    if on_cpu and "auto" in (driver, lanes):
+        own = jax.tree.map(lambda leaf: leaf[0], problem.value) if isinstance(problem, PerSeed) else problem
+        one = jax.tree.map(lambda leaf: leaf[(0,) * leading], start)
+        convolves = "conv_general_dilated" in str(jax.make_jaxpr(own.gradient)(one, Batch(own.x[:1], own.y[:1])))
+    if driver == "auto":
+        driver = "host" if convolves else "scan"
+    if lanes == "auto":
+        size = sum(math.prod(leaf.shape[leading:]) for leaf in jax.tree.leaves(start))
+        lanes = "loop" if convolves else "map" if on_cpu and size > _WIDE else "vmap"
+    return driver, lanes
+
+
+def _mesh(seeds: int) -> Mesh | None:
+    """The local devices in a row, when there are seeds to split among them."""
+    devices = jax.local_devices()[:seeds]
+    if len(devices) == 1:
+        return None
+    return jax.make_mesh((len(devices),), ("seed",), axis_types=(AxisType.Auto,), devices=devices)
+
+
+def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:
+    """Leading axes (seed, *swept) -> (seed, lane)."""
+    lanes = math.prod(sizes)
+    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], lanes, *leaf.shape[1 + len(sizes) :]), moving)
+
+
+def _groups(still: Still, moving: Moving, lanes: Lanes, mesh: Mesh | None) -> list[tuple[Still, Moving]]:
+    """The seeds in groups that advance together: one by one for "loop", else all, the last repeated to fill the mesh."""
+    seeds = still.key.shape[0]
+
+    def pick(index: Array) -> tuple[Still, Moving]:
+        problem = still.problem
+        if isinstance(problem, PerSeed):
+            problem = jax.tree.map(lambda leaf: leaf[index], problem)
+        return still._replace(problem=problem, key=still.key[index]), jax.tree.map(lambda leaf: leaf[index], moving)
+
+    if lanes == "loop":
+        return [pick(jnp.array([i])) for i in range(seeds)]
+    filled = seeds if mesh is None else -(-seeds // mesh.size) * mesh.size
+    return [(still, moving)] if filled == seeds else [pick(jnp.minimum(jnp.arange(filled), seeds - 1))]
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------
+
+
+def _next_chunk(position: int, end: int, stops: Sequence[int], each: bool) -> tuple[int, list[int]]:
+    """The end of the chunk that begins at `position` and the recording steps in it; with `each` it ends at the next."""
+    due = [stop for stop in stops if position < stop <= end or stop == position == 0]
+    most = 1 + (due[:1] == [0]) if each else _RECORDS_A_CHUNK
+    if len(due) < most:
+        return end, due
+    return due[most - 1], due[:most]
+
+
+def _advance_by_scan(
+    static: Static, still: Still, moving: Moving, start: int, end: int, due: list[int], slots: int
+) -> tuple[Moving, dict[str, Array]]:
+    """One call for the whole chunk; the records have the leading axes (seed, lane, slot)."""
+    stops = np.full(slots, _NEVER, np.int32)
+    stops[: len(due)] = due
+    return _lanes.all_lanes(_lanes.advance, static, still, moving, np.int32(start), np.int32(end), stops)
+
+
+def _advance_by_steps(
+    static: Static, still: Still, moving: Moving, start: int, end: int, due: list[int], slots: int
+) -> tuple[Moving, dict[str, Array]]:
+    """One call a step, with the same noise; the records have the leading axes (seed, lane, slot)."""
+    records: list[dict[str, Array]] = []
+    window: PyTree = None
+    for step in range(start, end + 1):
+        if step in due:
+            records.append(_lanes.all_lanes(_lanes.measure, static, still, moving))
+        if step == end:
+            break
+        if step == start or step % WINDOW == 0:
+            window = _lanes.all_lanes(_lanes.noise, static, still, moving, np.int32(step // WINDOW * WINDOW))
+        moving = _lanes.step_all(static, still, moving, window, np.int32(step % WINDOW))
+    return moving, jax.tree.map(lambda *slot: jnp.stack(slot, axis=2), *records) if records else {}
+
+
+def _joined(groups: list[PyTree], seeds: int) -> PyTree:
+    """The groups' seeds in one leading axis, without the repeated ones."""
+    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:seeds] if len(parts) > 1 else parts[0][:seeds], *groups)
+
+
+# --- after the loop ---------------------------------------------------------------------------------------------------
+
+
+def _dataset(
+    recorded: list[dict[str, np.ndarray]],
+    stops: Sequence[int],
+    params: PyTree,
+    seed: int,
+    seeds: int,
+    swept: Mapping[str, tuple[float, ...]],
+    probes: Mapping[str, Probe],
+) -> xr.Dataset:
+    """Labelled axes for what was recorded: (seed, lane, slot, ...) chunks -> variables (seed, *swept, step, ...)."""
+    sizes = tuple(len(values) for values in swept.values())
+    data = xr.Dataset(coords={"seed": np.arange(seed, seed + seeds), **{n: list(v) for n, v in swept.items()}})
+    for name in recorded[0] if recorded else ():
+        values = np.concatenate([chunk[name] for chunk in recorded], axis=2)
+        values = values.reshape(seeds, *sizes, *values.shape[2:])
+        own = [f"{name}_{axis}" for axis in range(values.ndim - 2 - len(sizes))]
+        if name == "time":
+            data = data.assign_coords(time=((*swept, "step"), values[0], {"long_name": "sum of the step sizes"}))
+        else:
+            words = (probes[name].__doc__ or name).strip().splitlines()[0].rstrip(".")
+            data[name] = (("seed", *swept, "step", *own), values, {"long_name": words})
+    if recorded:
+        data = data.assign_coords(step=("step", list(stops), {"long_name": "steps taken"}))
+    finite = [np.isfinite(leaf).reshape(seeds, *sizes, -1).all(-1) for leaf in map(np.asarray, jax.tree.leaves(params))]
+    data["diverged"] = (("seed", *swept), ~np.logical_and.reduce(finite), {"long_name": "final parameters not finite"})
+    return data
