@@ -1,0 +1,5 @@
+"""`python -m biassay`."""
+
+from .cli import main
+
+raise SystemExit(main())
