@@ -29,7 +29,7 @@ WINDOW = 1024
 
 
 class PerSeed(eqx.Module, Generic[T]):
-    """Marks a problem or parameters that differ from seed to seed: every array leaf has a leading seed axis."""
+    """Marks a problem, dynamics or parameters that differ from seed to seed: every leaf has a leading seed axis."""
 
     value: T
 
@@ -48,7 +48,7 @@ class Still(NamedTuple):
 
     problem: Any
     key: Key[Array, "..."]
-    dynamics: AbstractDynamics | None
+    dynamics: Any
     swept: dict[str, Array]
 
 
@@ -67,7 +67,6 @@ def _dynamics(static: Static, still: Still) -> AbstractDynamics:
     """The lane's dynamics: built from its swept values, or the given one with those fields replaced."""
     if static.build is not None:
         return static.build(**still.swept)
-    assert still.dynamics is not None
     return replace(still.dynamics, **still.swept) if still.swept else still.dynamics
 
 
@@ -143,20 +142,21 @@ def advance(
 def _map_lanes(function: Callable[..., Any], static: Static, still: Still, carried: PyTree, *shared: PyTree) -> Any:
     """function(static, still, carried, *shared), mapped over the leading axes (seed, swept) of what a lane carries."""
     over = jax.lax.map if static.lanes == "map" else lambda f, xs: jax.vmap(f)(xs)
-    own = still.problem.value if isinstance(still.problem, PerSeed) else None
+    given = (still.problem, still.dynamics)
 
-    def seed(args: tuple[PyTree, Array, PyTree]) -> Any:
+    def seed(args: tuple[tuple[PyTree, ...], Array, PyTree]) -> Any:
         own, key, carried = args
-        problem = still.problem if own is None else own
+        problem, dynamics = (a if b is None else b for a, b in zip(given, own, strict=True))
 
         def lane(args: tuple[dict[str, Array], PyTree]) -> Any:
-            return function(static, Still(problem, key, still.dynamics, args[0]), args[1], *shared)
+            return function(static, Still(problem, key, dynamics, args[0]), args[1], *shared)
 
         if still.swept:
             return over(lane, (still.swept, carried))
         alone = lane(({}, jax.tree.map(lambda leaf: leaf[0], carried)))
         return jax.tree.map(lambda leaf: leaf[None], alone)
 
+    own = tuple(part.value if isinstance(part, PerSeed) else None for part in given)
     return over(seed, (own, still.key, carried))
 
 
@@ -166,11 +166,11 @@ def _on_mesh(function: Callable[..., Any], static: Static, still: Still, carried
     if static.mesh is None:
         return lanes(still, carried, *shared)
     split, everywhere = PartitionSpec("seed"), PartitionSpec()
-    own = split if isinstance(still.problem, PerSeed) else everywhere
+    problem, dynamics = (split if isinstance(p, PerSeed) else everywhere for p in (still.problem, still.dynamics))
     return jax.shard_map(
         lanes,
         mesh=static.mesh,
-        in_specs=(Still(own, split, everywhere, everywhere), split, *[everywhere] * len(shared)),
+        in_specs=(Still(problem, split, dynamics, everywhere), split, *[everywhere] * len(shared)),
         out_specs=split,
         check_vma=False,
     )(still, carried, *shared)

@@ -63,7 +63,8 @@ class Simulation:
     """The outcome of `simulate`.
 
     data: one variable per probe with dimensions (seed, *swept, step, ...), `time` (*swept, step) = the sum of the step
-        sizes, and `diverged` (seed, *swept): whether the final parameters hold a number that is not finite.
+        sizes (with the axis seed for `PerSeed` dynamics), and `diverged` (seed, *swept): whether the final parameters
+        hold a number that is not finite.
     params, state: the final parameters and dynamics' state; every leaf has the leading axes (seed, *swept).
     elapsed: the final time, (seed, *swept).
     step: the number of steps taken.
@@ -99,7 +100,7 @@ def log_steps(steps: int, points: int) -> tuple[int, ...]:
 
 def simulate(
     problem: Problem | PerSeed[Problem],
-    dynamics: AbstractDynamics | Callable[..., AbstractDynamics],
+    dynamics: AbstractDynamics | PerSeed[AbstractDynamics] | Callable[..., AbstractDynamics],
     params: PyTree | PerSeed[PyTree] | Callable[[Key[Array, ""]], PyTree],
     *,
     steps: int,
@@ -120,7 +121,8 @@ def simulate(
 
     Args:
         problem: one problem for all seeds, or `PerSeed` problems.
-        dynamics: how parameters move; with `sweep` also a function of the swept values that returns a dynamics.
+        dynamics: how parameters move, for all seeds or `PerSeed` (step sizes that suit each seed's data); with `sweep`
+            also a function of the swept values that returns a dynamics.
         params: where to start: a pytree of arrays, `PerSeed` parameters, or a function of a key.
         steps: steps to take (with `resume`: the step to reach).
         probes: name -> probe(problem, params) -> array; the first line of its docstring becomes the variable's long
@@ -163,7 +165,7 @@ def simulate(
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, stream)))(roots)
     start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
     driver, lanes = _resolve(driver, lanes, problem, start, 1 + len(sizes))
-    build = None if isinstance(dynamics, AbstractDynamics) else dynamics
+    build = None if isinstance(dynamics, AbstractDynamics | PerSeed) else dynamics
     mesh = None if lanes == "loop" else _mesh(seeds)
     static = Static(build, tuple((probes or {}).items()), lanes, mesh)
 
@@ -203,6 +205,8 @@ def simulate(
     final = _joined([carried for _, carried in groups], seeds)
     final = jax.tree.map(lambda leaf: leaf.reshape(seeds, *sizes, *leaf.shape[2:]), final)
     data = _dataset(recorded, [s for s in stops if s <= position], final.params, seed, seeds, swept, probes or {})
+    if recorded and not isinstance(dynamics, PerSeed):
+        data = data.assign_coords(time=data["time"][0].drop_vars("seed"))
     return Simulation(data, final.params, final.state, final.time, position, swept)
 
 
@@ -280,11 +284,13 @@ def _groups(still: Still, moving: Moving, lanes: Lanes, mesh: Mesh | None) -> li
     """The seeds in groups that advance together: one by one for "loop", else all, the last repeated to fill the mesh."""
     seeds = still.key.shape[0]
 
+    def own(part: Any, index: Array) -> Any:
+        return jax.tree.map(lambda leaf: leaf[index], part) if isinstance(part, PerSeed) else part
+
     def pick(index: Array) -> tuple[Still, Moving]:
-        problem = still.problem
-        if isinstance(problem, PerSeed):
-            problem = jax.tree.map(lambda leaf: leaf[index], problem)
-        return still._replace(problem=problem, key=still.key[index]), jax.tree.map(lambda leaf: leaf[index], moving)
+        problem, dynamics = own(still.problem, index), own(still.dynamics, index)
+        held = still._replace(problem=problem, dynamics=dynamics, key=still.key[index])
+        return held, jax.tree.map(lambda leaf: leaf[index], moving)
 
     if lanes == "loop":
         return [pick(jnp.array([i])) for i in range(seeds)]
@@ -355,7 +361,8 @@ def _dataset(
         values = values.reshape(seeds, *sizes, *values.shape[2:])
         own = [f"{name}_{axis}" for axis in range(values.ndim - 2 - len(sizes))]
         if name == "time":
-            data = data.assign_coords(time=((*swept, "step"), values[0], {"long_name": "sum of the step sizes"}))
+            axes = ("seed", *swept, "step")
+            data = data.assign_coords(time=(axes, values, {"long_name": "sum of the step sizes"}))
         else:
             words = (probes[name].__doc__ or name).strip().splitlines()[0].rstrip(".")
             data[name] = (("seed", *swept, "step", *own), values, {"long_name": words})
