@@ -36,6 +36,7 @@ class Problem(eqx.Module):
         loss: (outputs, targets) -> one loss per example, shape (b,).
         gradient_rule: (params, x, y) -> gradient of the batch's risk in closed form, used instead of automatic
             differentiation where it is faster. A test must hold it against automatic differentiation.
+        test: examples held out for the probes, never trained on, or None.
     """
 
     predict: Callable[[PyTree, Array], Array] = eqx.field(static=True)
@@ -43,6 +44,7 @@ class Problem(eqx.Module):
     y: Array
     loss: Callable[[Array, Array], Array] = eqx.field(static=True)
     gradient_rule: Callable[[PyTree, Array, Array], PyTree] | None = eqx.field(static=True, default=None)
+    test: Batch | None = None
 
     @property
     def size(self) -> int:

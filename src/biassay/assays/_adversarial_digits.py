@@ -1,0 +1,305 @@
+"""The set-ups of the assay `adversarial-init` for one network on the digits.
+
+Everything has a leading seed axis: every seed has its own split of the digits, its own initialisation and its own
+confusion set. The stages of one seed share the order of its batches, so that set-ups are compared in pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from functools import partial
+from typing import NamedTuple
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import xarray as xr
+from jaxtyping import Array, Key, PyTree
+
+from ..data import augmentation, confusion, digits
+from ..dynamics import SGD
+from ..probes import distance, norm, test_accuracy, train_accuracy
+from ..problem import Batch, Problem, cross_entropy
+from ..simulation import PerSeed, simulate
+
+VANILLA = ("S0", "S2", "NC1", "NC2")
+"""The set-ups trained by vanilla SGD on the true labels with the stop rule."""
+
+
+class Stream(IntEnum):
+    """The independent streams of randomness of a seed."""
+
+    SPLIT = 100
+    INIT = 101
+    CONFUSION = 102
+    COLLIDING = 103
+    RANDOM_LABELS = 104
+    PRETRAIN = 105
+    MAIN = 106
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How one network is initialised, pre-trained and trained.
+
+    replication, fraction: R and N of the confusion set.
+    pretrain_lr, pretrain_epochs: vanilla SGD on the confusion set.
+    lr, check_epochs, max_epochs, checks: vanilla SGD on the true labels; every `check_epochs` epochs it is checked
+        whether all seeds fit all training examples, and the `checks`-th such check ends the run.
+    regularisers: name -> (momentum, weight decay, augmented?), trained for `epochs` epochs at
+        lr = effective_lr (1 - momentum).
+    """
+
+    seed: int
+    seeds: int
+    batch: int
+    replication: int
+    fraction: float
+    pretrain_lr: float
+    pretrain_epochs: int
+    lr: float
+    check_epochs: int
+    max_epochs: int
+    checks: int
+    regularisers: Mapping[str, tuple[float, float, bool]]
+    effective_lr: float
+    epochs: int
+
+
+@dataclass(frozen=True)
+class Network:
+    """`init(key) -> params` and `predict(params, images) -> logits`."""
+
+    init: Callable[[Key[Array, ""]], PyTree]
+    predict: Callable[[PyTree, Array], Array]
+
+
+def keys(settings: Settings, stream: int) -> Key[Array, " seed"]:
+    """One key per seed, for draws that belong to `stream`."""
+    roots = jax.vmap(jax.random.key)(jnp.arange(settings.seed, settings.seed + settings.seeds))
+    return jax.vmap(jax.random.fold_in, (0, None))(roots, stream)
+
+
+def splits(settings: Settings, train: int, test: int) -> digits.Split:
+    """Every seed's split of the digits, raw, with a leading seed axis."""
+    return jax.vmap(lambda key: digits.split(key, train, test))(keys(settings, Stream.SPLIT))
+
+
+def confusion_sets(settings: Settings, data: digits.Split, stream: int = Stream.CONFUSION) -> Batch:
+    """Every seed's confusion set on the raw scale."""
+    draw = partial(
+        confusion.confusion_set, copies=settings.replication, fraction=settings.fraction, classes=digits.CLASSES
+    )
+    return jax.jit(jax.vmap(draw))(keys(settings, stream), data.x)
+
+
+def attainable(sets: Batch) -> np.ndarray:
+    """The attainable accuracy of every seed's confusion set, shape (seed,)."""
+    return np.array([confusion.attainable_accuracy(x, y) for x, y in zip(*map(np.asarray, sets), strict=True)])
+
+
+def augment(key: Key[Array, ""], x: Array) -> Array:
+    """Normalised digits shifted by -1, 0 or +1 pixel along each axis; black comes in."""
+    return augmentation.shift(key, x, reach=1, fill=digits.normalise(0.0))
+
+
+def norm_matched(params: PyTree, target: PyTree) -> PyTree:
+    """Every leaf of `params` rescaled to the norm of the same leaf of `target`; a leaf of zeros stays."""
+
+    def matched(leaf: Array, other: Array) -> Array:
+        size = jnp.linalg.norm(leaf)
+        return leaf * jnp.where(size > 0, jnp.linalg.norm(other) / jnp.where(size > 0, size, 1), 1)
+
+    return jax.tree.map(matched, params, target)
+
+
+class Fitted:
+    """The stop rule: true at the `checks`-th check at which every seed classifies every training example rightly."""
+
+    def __init__(self, checks: int) -> None:
+        self.left = checks
+
+    def __call__(self, last: Mapping[str, np.ndarray]) -> bool:
+        self.left -= bool((last["train"] == 1).all())
+        return self.left <= 0
+
+
+class Run(NamedTuple):
+    """What became of one set-up: final parameters with a leading seed axis, and `train` (on the labels trained on) and
+    `test` accuracy with dimensions (seed, epoch)."""
+
+    params: PyTree
+    history: xr.Dataset
+
+
+class Study:
+    """One network on one data set: its problems, its starting points and its runs."""
+
+    def __init__(self, network: Network, settings: Settings, data: digits.Split) -> None:
+        self.network, self.settings, self.data = network, settings, data
+        self.start = PerSeed(jax.jit(jax.vmap(network.init))(keys(settings, Stream.INIT)))
+        self.true = self.problem(data.x, data.y)
+
+    def problem(self, x: Array, y: Array) -> PerSeed[Problem]:
+        """Raw training images (seed, n, 8, 8, 1) and labels (seed, n), beside the test set."""
+        test = Batch(digits.normalise(self.data.test_x), self.data.test_y)
+        return PerSeed(Problem(self.network.predict, digits.normalise(x), y, cross_entropy, test=test))
+
+    def train(
+        self,
+        problem: PerSeed[Problem],
+        start: PerSeed[PyTree],
+        label: str,
+        *,
+        lr: float,
+        epochs: int,
+        every: int,
+        momentum: float = 0.0,
+        weight_decay: float = 0.0,
+        augmented: bool = False,
+        checks: int | None = None,
+        stream: Stream = Stream.MAIN,
+    ) -> Run:
+        """SGD for `epochs` epochs, recorded every `every` epochs, with the stop rule if `checks` is given.
+
+        Momentum 0 and weight decay 0 are data like any other value: the set-ups share one compiled program.
+        """
+        settings = self.settings
+        epoch = problem.value.y.shape[1] // settings.batch
+        simulation = simulate(
+            problem,
+            SGD(lr, settings.batch, momentum=momentum, weight_decay=weight_decay, augment=augment if augmented else None),
+            start,
+            steps=epochs * epoch,
+            record=range(every * epoch, epochs * epoch + 1, every * epoch),
+            probes={"train": train_accuracy, "test": test_accuracy},
+            seeds=settings.seeds,
+            seed=settings.seed,
+            stream=stream,
+            until=None if checks is None else Fitted(checks),
+            label=label,
+        )
+        data = simulation.data
+        epochs_taken = ("step", data.step.values / epoch, {"long_name": "epochs trained"})
+        history = data[["train", "test"]].drop_vars("time").assign_coords(epoch=epochs_taken).swap_dims(step="epoch")
+        return Run(simulation.params, history.drop_vars("step"))
+
+    def pretrained(self, x: Array, y: Array, label: str) -> Run:
+        """Vanilla SGD on raw images `x` with labels `y`, from the random initialisation."""
+        s = self.settings
+        return self.train(
+            self.problem(x, y),
+            self.start,
+            label,
+            lr=s.pretrain_lr,
+            epochs=s.pretrain_epochs,
+            every=s.pretrain_epochs,
+            stream=Stream.PRETRAIN,
+        )
+
+    def vanilla(self, start: PerSeed[PyTree], label: str) -> Run:
+        """Vanilla SGD on the true labels, with the stop rule."""
+        s = self.settings
+        return self.train(
+            self.true, start, label, lr=s.lr, epochs=s.max_epochs, every=s.check_epochs, checks=s.checks
+        )
+
+    def regularised(self, start: PerSeed[PyTree], name: str, label: str) -> Run:
+        """SGD on the true labels with the regularisers `name`."""
+        s = self.settings
+        momentum, weight_decay, augmented = s.regularisers[name]
+        return self.train(
+            self.true,
+            start,
+            label,
+            lr=s.effective_lr * (1 - momentum),
+            epochs=s.epochs,
+            every=s.epochs,
+            momentum=momentum,
+            weight_decay=weight_decay,
+            augmented=augmented,
+        )
+
+
+def bad_starts(study: Study) -> tuple[np.ndarray, Run, Run]:
+    """The attainable accuracy on the confusion set, the model fitted to it, and NC1's model: the same inputs with their
+    true labels.
+
+    Raises:
+        ValueError: the confusion set of a seed cannot be fitted.
+    """
+    sets = confusion_sets(study.settings, study.data)
+    for x, y in zip(*map(np.asarray, sets), strict=True):
+        confusion.require_attainable(x, y)
+    true = jnp.repeat(study.data.y, study.settings.replication, axis=1)
+    return (
+        attainable(sets),
+        study.pretrained(*sets, "pre-training on random labels"),
+        study.pretrained(sets.x, true, "pre-training on true labels"),
+    )
+
+
+def digits_study(study: Study) -> xr.Dataset:
+    """Every set-up of one network.
+
+    Returns:
+        dims (seed, setup): `train` and `test` accuracy on the true labels, `fit` on the labels trained on, `d_init` and
+        `d_adv`, the distances from the random and from the adversarial initialisation, and `norm`; `epochs` (setup)
+        trained and `hit` (setup), the first check that found all seeds fitted; `curve_test` (seed, curve, epoch);
+        `attainable` (seed).
+    """
+    settings, start = study.settings, study.start
+    possible, bad, good = bad_starts(study)
+    adversarial, informed = PerSeed(bad.params), PerSeed(good.params)
+    matched = PerSeed(jax.jit(jax.vmap(norm_matched))(start.value, adversarial.value))
+    labels = jax.vmap(lambda key, y: jax.random.randint(key, y.shape, 0, digits.CLASSES))(
+        keys(settings, Stream.RANDOM_LABELS), study.data.y
+    )
+    runs = {"C": bad, "C true": good}
+    for name, origin in zip(VANILLA, (start, adversarial, informed, matched), strict=True):
+        runs[name] = study.vanilla(origin, name)
+    runs["S1"] = study.train(
+        study.problem(study.data.x, labels), start, "S1", lr=settings.lr, epochs=settings.epochs, every=settings.epochs
+    )
+    for regulariser in settings.regularisers:
+        for name, origin in (("S0", start), ("S3", adversarial)):
+            label = f"{name}[{regulariser}]"
+            runs[label] = study.regularised(origin, regulariser, label)
+    return _measured(study, runs, adversarial).assign(attainable=("seed", possible))
+
+
+@eqx.filter_jit
+def _measures(problem: PerSeed[Problem], params: PyTree, start: PyTree, adversarial: PyTree) -> dict[str, Array]:
+    def of_seed(problem: Problem, params: PyTree, start: PyTree, adversarial: PyTree) -> dict[str, Array]:
+        return {
+            "train": train_accuracy(problem, params),
+            "test": test_accuracy(problem, params),
+            "d_init": distance(params, start),
+            "d_adv": distance(params, adversarial),
+            "norm": norm(params),
+        }
+
+    return jax.vmap(of_seed)(problem.value, params, start, adversarial)
+
+
+def _measured(study: Study, runs: Mapping[str, Run], adversarial: PerSeed[PyTree]) -> xr.Dataset:
+    """The dataset of `digits_study`, but for `attainable`."""
+    first, seeds = study.settings.seed, study.settings.seeds
+    rows = [_measures(study.true, run.params, study.start.value, adversarial.value) for run in runs.values()]
+    data = xr.Dataset(coords={"seed": np.arange(first, first + seeds), "setup": list(runs)})
+    for name in rows[0]:
+        data[name] = (("seed", "setup"), np.stack([np.asarray(row[name]) for row in rows], axis=1))
+    data["fit"] = (("seed", "setup"), np.stack([run.history.train[:, -1] for run in runs.values()], axis=1))
+    data["epochs"] = ("setup", [float(run.history.epoch[-1]) for run in runs.values()])
+    data["hit"] = ("setup", [_first_fit(run.history) for run in runs.values()])
+    curves = xr.concat([runs[name].history.test for name in VANILLA], dim="curve", join="outer")
+    return data.assign(curve_test=curves.assign_coords(curve=list(VANILLA)).transpose("seed", "curve", "epoch"))
+
+
+def _first_fit(history: xr.Dataset) -> float:
+    """The first recorded epoch at which every seed fits all it is trained on, NaN if there is none."""
+    fitted = np.flatnonzero((history.train == 1).all("seed"))
+    return float(history.epoch[fitted[0]]) if fitted.size else float("nan")

@@ -1,0 +1,1 @@
+"""Networks as pure functions: `init(key, ...) -> params` and `predict(params, x) -> outputs`."""
