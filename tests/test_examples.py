@@ -1,0 +1,30 @@
+"""The examples run as a reader runs them, and the exercise in their text comes out as the text says."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def output(script: Path) -> str:
+    return subprocess.run([sys.executable, "-W", "error", script], check=True, capture_output=True, text=True).stdout
+
+
+def test_sign_momentum_leaves_the_span() -> None:
+    assert "leaves-span: holds" in output(EXAMPLES / "add_your_own.py")
+
+
+@pytest.mark.parametrize("direction", ["v / jnp.linalg.norm(v)"])
+def test_the_exercise_turns_the_verdict(direction: str, tmp_path: Path) -> None:
+    source = (EXAMPLES / "add_your_own.py").read_text("utf-8")
+    changed = source.replace("jnp.sign(v),", f"{direction},")
+    assert changed != source
+    assert f"`{direction}`" in source
+    script = tmp_path / "exercise.py"
+    script.write_text(changed, "utf-8")
+    assert "leaves-span: fails" in output(script)
