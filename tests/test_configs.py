@@ -37,11 +37,10 @@ def test_text_becomes_typed_values() -> None:
         "epsilon": "1e-3", "steps": "20", "decay": "true", "start": "random", "etas": "0.3, 0.5,1",
         "box": "(3,4)", "limit": "2", "label": "a=b",
     }  # fmt: skip
-    read = configs.read(Config(), texts)
+    read = configs.replace(Config(), configs.read(Config(), texts))
     assert read == Config(1e-3, 20, True, "random", (0.3, 0.5, 1.0), (3, 4), 2.0, "a=b")
     assert [type(value) for value in (read.epsilon, read.steps, read.decay, read.limit)] == [float, int, bool, float]
-    assert configs.read(read, {"limit": "none"}).limit is None
-    assert configs.read(Config(), {"etas": "0.7"}).etas == (0.7,)
+    assert configs.read(Config(), {"limit": "none", "etas": "0.7"}) == {"limit": None, "etas": (0.7,)}
     assert configs.split("label=a=b") == ("label", "a=b")
 
 
@@ -65,7 +64,7 @@ def test_text_becomes_typed_values() -> None:
 )
 def test_a_slip_is_one_clear_line(setting: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
-        configs.read(Config(), dict([configs.split(setting)]))
+        configs.replace(Config(), configs.read(Config(), dict([configs.split(setting)])))
     assert str(caught.value) == message
 
 

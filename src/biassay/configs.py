@@ -41,11 +41,11 @@ def fields(config: Any) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
 
-def read(config: Config, texts: Mapping[str, str]) -> Config:
-    """`config` with fields replaced by values read from text, e.g. `{"epsilon": "0.25", "eta": "0.3,0.4"}`.
+def read(config: Any, texts: Mapping[str, str]) -> dict[str, Any]:
+    """Values for fields of `config` from text, e.g. `{"epsilon": "0.25", "etas": "0.3,0.4"}`.
 
     Raises:
-        UserError: unknown field, a value of another type, or one that the config's own check refuses.
+        UserError: unknown field, or a value of another type.
     """
     types_ = fields(config)
     values = {}
@@ -55,7 +55,7 @@ def read(config: Config, texts: Mapping[str, str]) -> Config:
             values[name] = _read(text, types_[name])
         except ValueError:
             raise UserError(f"--set {name}={text}: {name} is {_name(types_[name])}") from None
-    return _replaced(config, values)
+    return values
 
 
 def replace(config: Config, values: Mapping[str, Any]) -> Config:
@@ -72,7 +72,10 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
             fitted[name] = _fit(value, types_[name])
         except ValueError:
             raise UserError(f"{name}={value!r}: {name} is {_name(types_[name])}") from None
-    return _replaced(config, fitted)
+    try:
+        return dataclasses.replace(config, **fitted)  # pyright: ignore[reportType, reportCallIssue, reportArgumentType]
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from None
 
 
 def canonical(config: Any) -> dict[str, Any]:
@@ -88,13 +91,6 @@ def canonical_text(config: Any) -> str:
 def _check_name(name: str, known: Mapping[str, Any]) -> None:
     if name not in known:
         raise UserError(f"there is no field {name!r}: {nearest(name, known)}")
-
-
-def _replaced(config: Config, values: Mapping[str, Any]) -> Config:
-    try:
-        return dataclasses.replace(config, **values)  # pyright: ignore[reportType, reportCallIssue, reportArgumentType]
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from None
 
 
 def _read(text: str, hint: Any) -> Any:

@@ -1,0 +1,236 @@
+"""run: an assay from its name and settings to a judged result, kept in a store where one is given."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import jax
+import xarray as xr
+
+from . import assays, configs, simulation
+from .assay import Assay
+from .claims import Verdict
+from .errors import StoreError, UserError, nearest
+from .store import Store, check_folder, code_version, key, open_run
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+Progress: TypeAlias = Callable[[int, int, str], None]
+
+_SEEDS_END = 2**31
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """A run whose settings have been checked: the assay, its config, and where its data belong in a store."""
+
+    assay: Assay
+    config: Any
+    profile: str
+    code: str
+
+    @property
+    def key(self) -> str:
+        """The run's name in a store."""
+        return key(self.assay.name, self.config, self.code)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Result:
+    """A finished run.
+
+    name, assay, config, profile: what was run.
+    seconds: how long it took when it was computed; cached: whether it was read from the store.
+    data: what was measured; verdicts: the claims judged on it, always afresh.
+    environment: versions and device it was computed with.
+    path: its file in the store, None when nothing was kept.
+    """
+
+    name: str
+    assay: Assay
+    config: Any
+    profile: str
+    seconds: float
+    cached: bool
+    data: xr.Dataset
+    verdicts: tuple[Verdict, ...]
+    environment: dict[str, Any]
+    path: Path | None
+
+    def figure(self, name: str | None = None) -> Figure:
+        """The figure `name` of the assay, drawn with Matplotlib; by default the first.
+
+        Raises:
+            UserError: the assay has no figure of that name.
+        """
+        from .report import to_matplotlib
+
+        figures = {figure.name: figure for figure in self.assay.figures(self.data)}
+        name = next(iter(figures)) if name is None else name
+        if name not in figures:
+            raise UserError(f"{self.name} has no figure {name!r}: {nearest(name, figures)}")
+        return to_matplotlib(figures[name])
+
+
+def run(
+    name: str,
+    *,
+    profile: str = "quick",
+    seeds: int | None = None,
+    seed: int | None = None,
+    out: Path | str | None = None,
+    fresh: bool = False,
+    progress: Progress | None = None,
+    **fields: Any,
+) -> Result:
+    """Runs the assay `name` and judges its claims.
+
+    Args:
+        name: as in `biassay list`, e.g. "rank-jumps".
+        profile: the config to start from, "quick" or "full".
+        seeds: how many seeds; seed: the first of them.
+        out: a folder whose store is asked first and keeps the result; None reads and writes nothing.
+        fresh: compute even what the store has.
+        progress: called with (steps done, steps in all, label) of the simulation that runs.
+        fields: other fields of the assay's config, e.g. `epsilon=0.25`.
+
+    Raises:
+        UserError: unknown assay, profile or field, a value of the wrong type or out of range, a folder that cannot be
+            written.
+        StoreError: the run's file in the store is damaged.
+    """
+    chosen = {"seeds": seeds, "seed": seed}
+    made = plan(name, profile, {**fields, **{field: value for field, value in chosen.items() if value is not None}})
+    if out is not None:
+        check_folder(Path(out))
+    return execute(made, None if out is None else Store(Path(out) / "store"), fresh=fresh, progress=progress)
+
+
+def plan(name: str, profile: str, fields: dict[str, Any]) -> Plan:
+    """Checks what is asked for, before anything is run or written.
+
+    Raises:
+        UserError: unknown assay, profile or field, a value of the wrong type or out of range.
+    """
+    assay = assays.load(name)
+    if profile not in assay.profiles:
+        raise UserError(f"{name} has no profile {profile!r}: {nearest(profile, assay.profiles)}")
+    config = configs.replace(assay.profiles[profile], fields)
+    if config.seeds < 1:
+        raise UserError(f"seeds must be at least 1, got {config.seeds}")
+    if not 0 <= config.seed <= _SEEDS_END - config.seeds:
+        raise UserError(f"seed must lie in 0..{_SEEDS_END - config.seeds}, got {config.seed}")
+    return Plan(assay=assay, config=config, profile=profile, code=code_version(assays.find(name).module))
+
+
+def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: Progress | None = None) -> Result:
+    """The result of a plan: from the store where it has one and `fresh` is not asked for, else computed and kept.
+
+    Raises:
+        StoreError: the run's file in the store is damaged, or cannot be written.
+    """
+    assay, config = plan.assay, plan.config
+    stored = None if store is None or fresh else store.read(assay.name, plan.key)
+    if stored is not None:
+        os.utime(stored.path)
+        return _result(plan, stored.data, stored.record, stored.path, cached=True)
+    _use_every_core()
+    listening = contextlib.nullcontext() if progress is None else simulation.progress_to(progress)
+    started, clock = datetime.now(UTC), time.perf_counter()
+    with jax.enable_x64(assay.precision == "float64"), listening:
+        data = assay.run(config)
+    record = {
+        "seconds": time.perf_counter() - clock,
+        "started": started.isoformat(timespec="seconds"),
+        "finished": datetime.now(UTC).isoformat(timespec="seconds"),
+        "profile": plan.profile,
+        "config": configs.canonical(config),
+        "code": plan.code,
+        "environment": environment(),
+    }
+    path = None if store is None else store.write(assay.name, plan.key, data, record)
+    return _result(plan, data, record, path, cached=False)
+
+
+def latest(store: Store) -> tuple[list[Result], list[StoreError]]:
+    """The run used last of every assay in the store, judged afresh, and what had to be left out.
+
+    Left out are damaged files and the runs of assays that only other versions of the code have computed.
+    """
+    results: dict[str, Result] = {}
+    left_out: list[StoreError] = []
+    outdated: dict[str, StoreError] = {}
+    for path in store.paths():
+        name = path.stem.rpartition("-")[0]
+        if name in results:
+            continue
+        try:
+            stored = open_run(path)
+        except StoreError as error:
+            left_out.append(error)
+            continue
+        record = stored.record
+        with contextlib.suppress(UserError):
+            made = plan(record["assay"], record["profile"], record["config"])
+            if made.key == record["key"]:
+                results[name] = _result(made, stored.data, record, path, cached=True)
+                continue
+        code = record["code"].partition("+")[0]
+        outdated.setdefault(name, StoreError(f"{path} was computed by other code (biassay {code}): run {name} again"))
+    return list(results.values()), left_out + [error for name, error in outdated.items() if name not in results]
+
+
+def environment() -> dict[str, Any]:
+    """What a result depends on beside its config: versions, platform, device. Nothing names a user or a host."""
+    libraries = {name: version(name) for name in ("biassay", "jax", "jaxlib", "numpy", "xarray")}
+    devices = jax.devices()
+    return {
+        "python": platform.python_version(),
+        **libraries,
+        "platform": f"{platform.system()} {platform.machine()}",
+        "cpus": _cores(),
+        "device": devices[0].device_kind,
+        "devices": len(devices),
+    }
+
+
+def _result(plan: Plan, data: xr.Dataset, record: dict[str, Any], path: Path | None, *, cached: bool) -> Result:
+    return Result(
+        name=plan.assay.name,
+        assay=plan.assay,
+        config=plan.config,
+        profile=plan.profile,
+        seconds=record["seconds"],
+        cached=cached,
+        data=data,
+        verdicts=plan.assay.judge(data),
+        environment=record["environment"],
+        path=path,
+    )
+
+
+def _use_every_core() -> None:
+    """One CPU device per core: `simulate` splits its seeds over the devices, and a device runs small steps on one core.
+
+    Asked for only while nobody has asked for another number and JAX has no devices yet; once it has, they are the
+    user's, and this changes nothing.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if getattr(jax.config, "jax_num_cpu_devices", None) == -1 and "host_platform_device_count" not in flags:
+        with contextlib.suppress(RuntimeError):  # JAX has its devices already
+            jax.config.update("jax_num_cpu_devices", _cores())
+
+
+def _cores() -> int:
+    """The cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,226 @@
+"""The store: one netCDF4 file a run, data and record together, whole or not there at all.
+
+A file is named by its assay and by a key, the hash of everything that decides its data: the assay, its canonical
+config, the schema of the file and the version of the code. It is written under a temporary name in the same folder,
+flushed to the disk and renamed, so a process killed at any moment leaves the old file or the new one, never half.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import importlib.util
+import json
+import os
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from . import configs
+from .errors import StoreError, UserError
+
+SCHEMA = 1
+_RECORD = "biassay_record"
+_TEMPORARY = ".unfinished-"
+_STALE_SECONDS = 3600.0
+_MARK = b"biassay run "
+_SEAL_BYTES = len(_MARK) + 20
+_PACKAGE = Path(__file__).parent
+# What can change the data of every assay: the engine. An assay's own module and the modules assays share
+# (assays/_*.py) are added to it. The command line, the store, the report and the claims cannot: verdicts are judged
+# afresh from the data.
+_ENGINE = ("problem.py", "_lanes.py", "simulation.py", "dynamics", "probes", "references", "models", "data")
+_SHARED = "assays/_[!_]*.py"
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A run read back: its data, its record (plain JSON data) and the file it was read from."""
+
+    data: xr.Dataset
+    record: dict[str, Any]
+    path: Path
+
+
+@functools.cache
+def code_version(module: str) -> str:
+    """The package's version and a hash of the sources that can change the data of the assay in `module`."""
+    files = {file for part in (*_ENGINE, _SHARED) for found in _PACKAGE.glob(part) for file in _sources(found)}
+    spec = importlib.util.find_spec(module)
+    if spec is not None and spec.origin is not None:
+        files.add(Path(spec.origin))
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(files):
+        name = file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name
+        digest.update(f"{name}\0{file.stat().st_size}\0".encode())
+        digest.update(file.read_bytes())
+    return f"{version('biassay')}+{digest.hexdigest()}"
+
+
+def check_folder(folder: Path) -> None:
+    """Checks that `folder` is a folder to write in, or can be made, and changes nothing.
+
+    Raises:
+        UserError: it is, or lies below, something that is not a folder or is not writable.
+    """
+    try:
+        there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    except OSError as error:
+        raise UserError(f"cannot write in {folder}: {_reason(error)}") from None
+    if not there.is_dir():
+        raise UserError(f"cannot write in {folder}: {there} is not a folder")
+    if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
+        raise UserError(f"cannot write in {folder}: {there} is not writable")
+
+
+def _sources(path: Path) -> Iterator[Path]:
+    if path.is_file():
+        yield path
+    else:
+        yield from (file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
+
+
+def key(assay: str, config: Any, code: str) -> str:
+    """The name of a run: a hash of the assay, the canonical config, the schema and the code version."""
+    text = json.dumps([assay, configs.canonical_text(config), SCHEMA, code])
+    return hashlib.blake2b(text.encode(), digest_size=12).hexdigest()
+
+
+@dataclass(frozen=True)
+class Store:
+    """The runs in one folder. The folder is made by the first `write`."""
+
+    folder: Path
+
+    def path(self, assay: str, key: str) -> Path:
+        """Where the run `key` of `assay` is, or would be."""
+        return self.folder / f"{assay}-{key}.nc"
+
+    def read(self, assay: str, key: str) -> Stored | None:
+        """The run `key` of `assay`, or None when there is none.
+
+        Raises:
+            StoreError: the file is damaged, not one of ours, or of another schema.
+        """
+        path = self.path(assay, key)
+        if not path.exists():
+            return None
+        stored = open_run(path)
+        if (stored.record.get("assay"), stored.record.get("key")) != (assay, key):
+            raise StoreError(f"{path} holds another run than its name says: delete it, or run with --fresh")
+        return stored
+
+    def paths(self) -> tuple[Path, ...]:
+        """The files of the store, the one used last first."""
+        files = [path for path in self.folder.glob("*.nc") if not path.name.startswith(".")]
+        return tuple(sorted(files, key=lambda path: path.stat().st_mtime, reverse=True))
+
+    def write(self, assay: str, key: str, data: xr.Dataset, record: Mapping[str, Any]) -> Path:
+        """Publishes data and record as one file, and removes what killed processes left behind.
+
+        data: numbers, booleans and strings on labelled axes; its dtypes and coordinates are kept exactly.
+        record: JSON data; `schema`, `assay` and `key` are added.
+
+        Raises:
+            StoreError: the file cannot be written, such as on a full disk; nothing of it is left.
+        """
+        path = self.path(assay, key)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            handle, name = tempfile.mkstemp(prefix=_TEMPORARY, suffix=".nc", dir=self.folder)
+            os.close(handle)
+            temporary = Path(name)
+            try:
+                save_run(temporary, data, {**record, "schema": SCHEMA, "assay": assay, "key": key})
+                temporary.chmod(0o644)
+                _flush(temporary)
+                os.replace(temporary, path)
+            finally:
+                temporary.unlink(missing_ok=True)
+            _flush(self.folder)
+        # netCDF reports a failed write of its library, a full disk too, as a RuntimeError.
+        except (OSError, RuntimeError) as error:
+            raise StoreError(f"cannot write {path}: {_reason(error)}; make room or choose another --out") from None
+        return path
+
+    def _sweep(self) -> None:
+        for left in self.folder.glob(f"{_TEMPORARY}*.nc"):
+            # Another process may be writing it now, or sweep it first.
+            with contextlib.suppress(FileNotFoundError):
+                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+                    left.unlink()
+
+
+def save_run(path: Path, data: xr.Dataset, record: Mapping[str, Any]) -> None:
+    """Writes a run to `path` in place: a netCDF4 file, then a seal. `Store.write` makes it atomic.
+
+    The seal is a mark and a hash of the bytes before it. NetCDF's readers stop before it and see an ordinary file.
+
+    Raises:
+        OSError, RuntimeError: the file cannot be written.
+    """
+    dtypes = {str(name): array.dtype.str for name, array in data.variables.items()}
+    plain = data.drop_encoding().assign_attrs({_RECORD: json.dumps({**record, "dtypes": dtypes}, allow_nan=False)})
+    for array in plain.variables.values():
+        if array.dtype.kind == "f":
+            array.encoding["_FillValue"] = None
+    plain.to_netcdf(path, engine="netcdf4", format="NETCDF4")
+    with path.open("r+b") as file:
+        seal = _seal(file.read())
+        file.write(seal)
+
+
+def open_run(path: Path) -> Stored:
+    """Reads a run from `path`, whole.
+
+    The seal is checked first: the library under netCDF4 was seen to hang on files with damaged bytes.
+
+    Raises:
+        StoreError: the file is damaged, not one of ours, or of another schema.
+    """
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {_reason(error)}") from None
+    body, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
+    if not seal.startswith(_MARK):
+        raise StoreError(f"{path} is cut short or was not written by biassay: delete it, or run with --fresh")
+    if seal != _seal(body):
+        raise StoreError(f"{path} is damaged: delete it, or run with --fresh")
+    with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
+        data = opened.load().drop_encoding()
+    record = json.loads(data.attrs.pop(_RECORD))
+    if record["schema"] != SCHEMA:
+        raise StoreError(f"{path} has the layout of another biassay version: delete it, or run with --fresh")
+    dtypes = record.pop("dtypes")
+    data = data.assign({name: data[name].astype(dtypes[name]) for name in data.data_vars})
+    data = data.assign_coords({name: data[name].astype(dtypes[name]) for name in data.coords})
+    return Stored(data, record, path)
+
+
+def _seal(body: bytes) -> bytes:
+    return _MARK + hashlib.blake2b(body, digest_size=_SEAL_BYTES - len(_MARK)).digest()
+
+
+def _flush(path: Path) -> None:
+    """Waits until `path`, a file or a folder, is on the disk; Windows cannot flush a folder."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _reason(error: BaseException) -> str:
+    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return " ".join(str(text).split()) or type(error).__name__
