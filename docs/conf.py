@@ -23,7 +23,6 @@ extensions = [
     "plain_docstrings",
     "mathml",
     "assay_pages",
-    "command_help",
 ]
 exclude_patterns = ["_build"]
 default_role = "code"
