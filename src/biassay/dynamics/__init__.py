@@ -4,6 +4,15 @@ from ._base import AbstractDynamics as AbstractDynamics
 from ._descent import SGD as SGD
 from ._descent import GradientDescent as GradientDescent
 from ._flow import GradientFlow as GradientFlow
+from ._mirror import MirrorDescent as MirrorDescent
 from ._noisy import IsotropicNoise as IsotropicNoise
 from ._noisy import LabelNoise as LabelNoise
 from ._optax import Optax as Optax
+from ._preconditioned import FullMatrixAdaGrad as FullMatrixAdaGrad
+from ._preconditioned import PreconditionedDescent as PreconditionedDescent
+from ._row_column import CoordinateDescent as CoordinateDescent
+from ._row_column import Kaczmarz as Kaczmarz
+from ._schedules import ExponentialDecay as ExponentialDecay
+from ._steepest import SignDescent as SignDescent
+from ._steepest import SteepestDescent as SteepestDescent
+from ._tuned import TunedOptax as TunedOptax

@@ -1,0 +1,33 @@
+"""Step sizes that change with the step."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Int, Scalar
+
+
+class ExponentialDecay(eqx.Module):
+    """The step size k -> start * factor^(k / every) + end, for `lr` of any dynamics and for Optax.
+
+    Its numbers are leaves, so that they may be swept, or differ from seed to seed.
+
+    Args:
+        start: what decays.
+        factor: what remains of it after `every` steps.
+        every: steps.
+        end: the step size that is approached.
+        staircase: change only at multiples of `every`.
+    """
+
+    start: Any
+    factor: Any
+    every: Any
+    end: Any = 0.0
+    staircase: bool = eqx.field(static=True, default=False)
+
+    def __call__(self, count: Int[Array, ""]) -> Scalar:
+        periods = count / self.every
+        return self.start * self.factor ** (jnp.floor(periods) if self.staircase else periods) + self.end

@@ -1,0 +1,41 @@
+"""An Optax optimizer with its hyper-parameters in the open."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import equinox as eqx
+import optax
+from jaxtyping import Array, Int, Key, PyTree
+
+from ..problem import Problem
+from ._base import AbstractDynamics, Noise, State
+from ._optax import Optax
+
+
+class TunedOptax(AbstractDynamics):
+    """The full-batch optimizer `make(**hyper)`, e.g. `TunedOptax(optax.adam, {"learning_rate": 1e-3, "eps": 1e-8})`.
+
+    An Optax transformation hides its hyper-parameters in a closure; here they are leaves, which may differ from seed
+    to seed, and one compiled program serves all their values.
+
+    Args:
+        make: a function of Optax that returns a gradient transformation.
+        hyper: its numeric arguments; a step size may be an `ExponentialDecay`.
+    """
+
+    make: Callable[..., optax.GradientTransformation] = eqx.field(static=True)
+    hyper: dict[str, Any]
+
+    def _optax(self) -> Optax:
+        return Optax(self.make(**self.hyper))
+
+    def init(self, problem: Problem, params: PyTree) -> State:
+        return self._optax().init(problem, params)
+
+    def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
+        return None
+
+    def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
+        return self._optax().step(problem, params, state, noise)
