@@ -14,6 +14,7 @@ _TOP, _MEASURED, _CONTROL, _BOTTOM, _HEIGHT = 26.0, 46.0, 72.0, 88.0, 108
 _WIDE = 100.0
 _SMALLEST = 1e-12
 _TICKS = 5
+_APART = 38.0
 
 
 def picture(verdict: Verdict) -> Html:
@@ -65,8 +66,12 @@ def _axis(verdict: Verdict) -> tuple[Callable[[float], float], list[tuple[float,
         return _LEFT + (warp(x) - low) / (high - low) * (_RIGHT - _LEFT)
 
     candidates = _decades(min(numbers), max(numbers), unit) if wide else _round_numbers(low, high)
-    ticks = [(position(x), _words.number(x)) for x in candidates if _LEFT <= position(x) <= _RIGHT]
-    return position, ticks
+    name = _words.power_of_ten if wide else _words.number
+    kept: list[float] = []
+    for x in sorted(candidates, key=abs):
+        if _LEFT <= position(x) <= _RIGHT and all(abs(position(x) - position(other)) >= _APART for other in kept):
+            kept.append(x)
+    return position, [(position(x), name(x)) for x in kept]
 
 
 def _decades(low: float, high: float, unit: float) -> list[float]:

@@ -27,9 +27,10 @@ _ATTRIBUTES = re.compile(
     "linebreak|linethickness|lspace|mathvariant|maxsize|minsize|movablelimits|notation|row(lines|spacing)|rspace|"
     "scriptlevel|separator|stretchy|symmetric|voffset|width"
 )
+_PARTS = dict.fromkeys(("mfrac", "mover", "mroot", "msub", "msup", "munder"), 2) | {"msubsup": 3, "munderover": 3}
 _EXTREMIZER = r"\\operatorname\*?\{arg(?:\\[,;: ])?\s*(min|max)\}|\\arg\s*\\(min|max)"
-_INLINE = re.compile(r"\$\$(.+?)\$\$|\$(?![\s$])((?:\\.|[^\\$])*?)(?<!\s)\$(?!\d)", re.DOTALL)
-_HEADINGS_BELOW = 2
+_INLINE = re.compile(r"\$\$(.+?)\$\$|\$(?![\s$])((?:\\.|[^\\$`])*?)(?<!\s)\$(?!\d)", re.DOTALL)
+_HIGHEST_HEADING = 3
 
 
 def to_html(text: str) -> Html:
@@ -42,9 +43,10 @@ def to_html(text: str) -> Html:
     markdown.block.ruler.before("fence", "mathematics", _block, {"alt": ["paragraph", "blockquote", "list"]})
     markdown.add_render_rule("mathematics", _render)
     tokens = markdown.parse(text)
-    for token in tokens:
-        if token.type in ("heading_open", "heading_close"):
-            token.tag = f"h{min(int(token.tag[1]) + _HEADINGS_BELOW, 6)}"
+    headings = [token for token in tokens if token.type in ("heading_open", "heading_close")]
+    highest = min((int(token.tag[1]) for token in headings), default=1)
+    for token in headings:
+        token.tag = f"h{min(int(token.tag[1]) - highest + _HIGHEST_HEADING, 6)}"
     return Html(markdown.renderer.render(tokens, markdown.options, {}))
 
 
@@ -56,13 +58,18 @@ def mathml(tex: str, display: bool = False) -> Html:
         tree = ElementTree.fromstring(element)
     except Exception:  # the converter raises whatever it stumbles over
         return Html(f'<code class="tex">{source}</code>')
-    known = all(
-        _ELEMENTS.fullmatch(node.tag.removeprefix(_MATHML))
+    return Html(element if all(map(_is_known, tree.iter())) else f'<code class="tex">{source}</code>')
+
+
+def _is_known(node: ElementTree.Element) -> bool:
+    """Whether the node is an element of mathematics with all its parts, and no command was left over in its text."""
+    tag = node.tag.removeprefix(_MATHML)
+    return (
+        _ELEMENTS.fullmatch(tag) is not None
         and all(map(_ATTRIBUTES.fullmatch, node.attrib))
+        and len(node) == _PARTS.get(tag, len(node))
         and "\\" not in (node.text or "")
-        for node in tree.iter()
     )
-    return Html(element if known else f'<code class="tex">{source}</code>')
 
 
 def _amsmath(tex: str) -> str:
@@ -70,6 +77,8 @@ def _amsmath(tex: str) -> str:
     tex = re.sub(r"(\\(?:begin|end)\{)(?:aligned|align\*?|gathered)\}", r"\1split}", tex.strip())
     tex = re.sub(_EXTREMIZER, r"\\operatorname{arg}\\\1\2", tex)
     tex = tex.replace(r"\operatorname*", r"\operatorname")
+    tex = re.sub(r"\\[lr]?Vert(?![A-Za-z])", r"\\|", tex)
+    tex = re.sub(r"\\[lr]?vert(?![A-Za-z])", "|", tex)
     return re.sub(r"\\text\{[^{}]*\}", lambda found: html.escape(found[0], quote=False), tex)
 
 

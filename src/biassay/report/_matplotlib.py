@@ -11,14 +11,18 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import patheffects
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Canvas
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.patches import Patch
+from matplotlib.ticker import LogLocator
+from matplotlib.transforms import ScaledTranslation
 
 from ..figures import Bars, Field, Figure, Line, Panel, Points
 from ._axes import Placed, categories, drawable, ends, limits, place, region_edges, shown_region
 from ._files import replacing
-from ._style import BAND_OPACITY, COLOUR_MAP, GRID, INK, LOOKS, MUTED, REGION, REGION_OPACITY, Look
+from ._style import BAND_OPACITY, BAR_OPACITY, COLOUR_MAP, GRID, INK, LOOKS, MUTED, REGION, REGION_OPACITY, Look
 
 _PANEL = (4.7, 3.5)
 _PIXELS_PER_INCH = 200
@@ -62,13 +66,19 @@ def save_figure(figure: Figure, folder: Path | str) -> tuple[Path, Path]:
     """
     folder = Path(folder)
     paths = folder / f"{figure.name}.png", folder / f"{figure.name}.svg"
+    canvas = to_matplotlib(figure)
     with mpl.rc_context(_PAPER):
-        canvas = _draw(figure)
         for path in paths:
             metadata = {"Title": figure.title, "Date": None} if path.suffix == ".svg" else {"Title": figure.title}
             with replacing(path) as temporary:
                 canvas.savefig(temporary, dpi=_PIXELS_PER_INCH, facecolor="white", metadata=metadata)
     return paths
+
+
+def to_matplotlib(figure: Figure) -> Canvas:
+    """The Matplotlib figure, made without pyplot: no window, no global state."""
+    with mpl.rc_context(_PAPER):
+        return _draw(figure)
 
 
 def _draw(figure: Figure) -> Canvas:
@@ -112,8 +122,10 @@ def _draw_panel(canvas: Canvas, axes: Axes, panel: Panel, letters: int) -> None:
     low, high = limits(panel)
     axes.set_ylim(low, high)
     if panel.equal_aspect:
-        axes.set_aspect("equal")
-    _legend(axes, _shade_region(axes, panel))
+        axes.set_aspect("equal", anchor="W")
+    for axis in (axes.xaxis, axes.yaxis):
+        _label_short_log_axis(axis)
+    _legend(canvas, axes, _shade_region(axes, panel))
 
 
 def _halo(on_field: bool) -> dict[str, Any]:
@@ -167,8 +179,8 @@ def _bars(axes: Axes, panel: Panel, placed: Placed) -> None:
     look = LOOKS[series.role]
     y = drawable(series.y, panel.yscale)
     axes.bar(
-        placed.x, y, placed.width * 0.92, color="white" if look.hollow else look.colour.light, hatch=look.hatch,
-        edgecolor=look.colour.light if look.hollow else "white", linewidth=0.9, label=_plain(series.label),
+        placed.x, y, placed.width * 0.92, facecolor="white" if look.hatch else (look.colour.light, BAR_OPACITY),
+        edgecolor=look.colour.light, linewidth=1, hatch=look.hatch, label=_plain(series.label),
         yerr=_errors(y, ends(series, panel)), capsize=3, error_kw={"elinewidth": 1.2, "ecolor": INK.light},
     )  # fmt: skip
 
@@ -179,7 +191,7 @@ def _field(canvas: Canvas, axes: Axes, panel: Panel, placed: Placed) -> None:
     y, z = drawable(series.y, panel.yscale), np.ma.masked_invalid(np.asarray(series.z, float))
     axes.grid(False)
     mesh = axes.pcolormesh(placed.x, y, z, shading="nearest", cmap=COLOUR_MAP, rasterized=True)
-    bar = canvas.colorbar(mesh, ax=axes, label=_plain(series.label), pad=0.02)
+    bar = canvas.colorbar(mesh, cax=axes.inset_axes((1.03, 0, 0.045, 1)), label=_plain(series.label))
     bar.outline.set_visible(False)  # pyright: ignore[reportCallIssue]
     levels = [level for level in sorted(series.contours) if z.min() <= level <= z.max()]
     if levels:
@@ -187,6 +199,15 @@ def _field(canvas: Canvas, axes: Axes, panel: Panel, placed: Placed) -> None:
         lines.set_path_effects([patheffects.withStroke(linewidth=2.6, foreground="black")])
         for text in axes.clabel(lines, fmt="%g", fontsize=8):
             text.set_path_effects([patheffects.withStroke(linewidth=2, foreground="black")])
+
+
+def _label_short_log_axis(axis: Axis) -> None:
+    """Plain numbers (0.2, 0.5) on a logarithmic axis that spans hardly more than a decade."""
+    low, high = sorted(axis.get_view_interval())
+    if axis.get_scale() == "log" and high / low < 20 and low > 1e-3 and high < 1e4:
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(LogLocator(subs=(2, 3, 4, 5, 7) if high / low < 5 else (2, 5)))
+        axis.set_minor_formatter("{x:g}")
 
 
 def _name_categories(axes: Axes, names: tuple[str, ...]) -> None:
@@ -212,13 +233,17 @@ def _shade_region(axes: Axes, panel: Panel) -> list[Patch]:
     return [Patch(facecolor="#e6ead9", edgecolor=REGION.light, hatch="///", linewidth=0.8, label=label)]
 
 
-def _legend(axes: Axes, extra: list[Patch]) -> None:
-    """The legend below the panel, where it hides no data."""
+def _legend(canvas: Canvas, axes: Axes, extra: list[Patch]) -> None:
+    """The legend below the panel and its words, where it hides no data."""
     handles, labels = axes.get_legend_handles_labels()
     entries = dict(zip(labels, handles, strict=True)) | {str(patch.get_label()): patch for patch in extra}
     if entries:
+        renderer = FigureCanvasAgg(canvas).get_renderer()
+        words = axes.xaxis.get_tightbbox(renderer)
+        below = 0 if words is None else words.y0 - axes.get_window_extent(renderer).y0
+        place_below = axes.transAxes + ScaledTranslation(0, below / canvas.dpi, canvas.dpi_scale_trans)
         columns = 1 if max(len(label) for label in entries) > 34 else 2
         axes.legend(
-            entries.values(), entries.keys(), loc="upper left", bbox_to_anchor=(-0.02, -0.17), ncols=columns,
-            fontsize=8.5,
+            entries.values(), entries.keys(), loc="upper left", bbox_to_anchor=(-0.02, -0.01), ncols=columns,
+            bbox_transform=place_below, fontsize=8.5,
         )  # fmt: skip

@@ -24,7 +24,7 @@ from ._plotly import to_plotly
 from ._style import theme_pairs
 
 
-class Result(Protocol):
+class Reportable(Protocol):
     """What a report needs of a finished run."""
 
     @property
@@ -81,7 +81,7 @@ def file_name(name: str) -> str:
     return f"{letters}-{hashlib.blake2b(name.encode(), digest_size=4).hexdigest()}"
 
 
-def index_page(results: Sequence[Result]) -> str:
+def index_page(results: Sequence[Reportable]) -> str:
     """The first page: every claim of every assay with its verdict."""
     verdicts = [verdict for result in results for verdict in result.verdicts]
     body = fill(
@@ -99,7 +99,7 @@ reports what was measured.</p>
     return fill(_PAGE, title="biassay: all claims", scripts=_SCRIPT, body=body)
 
 
-def assay_page(result: Result, figures: Sequence[Figure], bibtex: Mapping[str, str]) -> str:
+def assay_page(result: Reportable, figures: Sequence[Figure], bibtex: Mapping[str, str]) -> str:
     """The page of one assay; its figures lie in `figures/<assay>/`."""
     assay = result.assay
     mathematics = fill('<div class="prose">{html}</div>', html=to_html(assay.mathematics))
@@ -162,7 +162,7 @@ def _filters(verdicts: Sequence[Verdict]) -> Html:
 _COLUMNS = ("Claim", "Verdict", "Measured", "Claimed", "Seeds", "Control")
 
 
-def _claims_table(results: Sequence[Result]) -> Html:
+def _claims_table(results: Sequence[Reportable]) -> Html:
     head = join(fill('<th scope="col">{name}</th>', name=name) for name in _COLUMNS)
     return fill(
         """<div class="wide"><table class="claims"><caption class="hidden">All claims with their verdicts</caption>
@@ -174,7 +174,7 @@ def _claims_table(results: Sequence[Result]) -> Html:
     )
 
 
-def _group(result: Result) -> Html:
+def _group(result: Reportable) -> Html:
     page = f"{file_name(result.name)}.html"
     return fill(
         """<tbody><tr class="assay"><th colspan="6" scope="rowgroup"><a href="{page}">{name}</a>
@@ -194,7 +194,10 @@ def _row(page: str, verdict: Verdict) -> Html:
         ("Measured", _stack(_words.with_unit(_words.number(verdict.value), unit), _words.interval(verdict.interval))),
         ("Claimed", _words.with_unit(_words.region(verdict.region), unit)),
         ("Seeds", _stack(str(verdict.n), f"{verdict.diverged} diverged")),
-        ("Control", _stack(_words.with_unit(_words.number(verdict.control), unit), f"n = {verdict.n_control}")),
+        (
+            "Control",
+            _stack(_words.with_unit(_words.number(verdict.control), unit), f"n\u00a0=\u00a0{verdict.n_control}"),
+        ),
     ]
     return fill(
         """<tr data-outcome="{outcome}">
@@ -218,7 +221,7 @@ def _anchor(verdict: Verdict) -> str:
     return f"claim-{file_name(verdict.claim)}"
 
 
-def _heading(result: Result, with_figures: bool) -> Html:
+def _heading(result: Reportable, with_figures: bool) -> Html:
     counts = Counter(verdict.outcome for verdict in result.verdicts)
     badges = [
         fill('<li>{badge} <span class="times">× {n}</span></li>', badge=_badge(outcome), n=counts[outcome])
@@ -244,12 +247,12 @@ def _heading(result: Result, with_figures: bool) -> Html:
     )
 
 
-def _seed_count(result: Result) -> str:
+def _seed_count(result: Reportable) -> str:
     count = getattr(result.config, "seeds", None)
     return "1 seed" if count == 1 else f"{count} seeds"
 
 
-def _claim(result: Result, verdict: Verdict) -> Html:
+def _claim(result: Reportable, verdict: Verdict) -> Html:
     premise = next((c.premise_says for c in result.assay.claims if c.name == verdict.claim), "")
     keys = _split(verdict.cite)
     cites = join((fill('<a href="#paper-{slug}">{key}</a>', slug=file_name(key), key=key) for key in keys), ", ")
@@ -293,7 +296,7 @@ def _measured(verdict: Verdict) -> Html:
 
 def _control(verdict: Verdict) -> Html:
     return fill(
-        '<span class="value">{value}</span> {interval} <small>{says}; n = {n}</small>',
+        '<span class="value">{value}</span> {interval} <small>{says}; n = {n}</small>',
         value=_words.with_unit(_words.number(verdict.control), verdict.unit),
         interval=_words.interval(verdict.control_interval),
         says=verdict.control_says,
@@ -303,10 +306,7 @@ def _control(verdict: Verdict) -> Html:
 
 def _figure(assay: str, figure: Figure) -> Html:
     stem = f"figures/{file_name(assay)}/{file_name(figure.name)}"
-    plots = [
-        fill('<div class="plot"><script type="application/json">{json}</script></div>', json=script_json(panel))
-        for panel in to_plotly(figure)
-    ]
+    plots = [_panel(panel.title, plot) for panel, plot in zip(figure.panels, to_plotly(figure), strict=True)]
     return fill(
         """<figure id="figure-{slug}">
 <h3>{title}</h3>
@@ -325,11 +325,24 @@ def _figure(assay: str, figure: Figure) -> Html:
     )
 
 
+def _panel(title: str, plot: dict[str, Any]) -> Html:
+    """A panel whose title is text of the page, which breaks its lines where the screen ends."""
+    layout = {key: value for key, value in plot["layout"].items() if key != "title"}
+    layout["margin"] = layout["margin"] | {"t": 8}
+    return fill(
+        """<div class="panel"><h4>{title}</h4>
+<div class="plot"><script type="application/json">{json}</script></div></div>
+""",
+        title=title,
+        json=script_json(plot | {"layout": layout}),
+    )
+
+
 def _settings(config: Any) -> dict[str, Any]:
     return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
 
 
-def _changed(result: Result) -> dict[str, Any]:
+def _changed(result: Reportable) -> dict[str, Any]:
     """The fields of the configuration that differ from the profile's."""
     profile = _settings(result.assay.profiles[result.profile])
     return {name: value for name, value in _settings(result.config).items() if profile.get(name) != value}
@@ -340,7 +353,7 @@ def _plain(value: Any) -> str:
     return ",".join(map(_plain, value)) if isinstance(value, tuple) else str(value)
 
 
-def rerun_command(result: Result) -> str:
+def rerun_command(result: Reportable) -> str:
     """The command that repeats the run: the profile and every setting that differs from it."""
     words = ["biassay", "run", result.name, "--profile", result.profile]
     for name, value in _changed(result).items():
@@ -348,7 +361,7 @@ def rerun_command(result: Result) -> str:
     return shlex.join(words)
 
 
-def _configuration(result: Result) -> Html:
+def _configuration(result: Reportable) -> Html:
     changed = _changed(result)
     rows = [
         fill(
@@ -372,7 +385,7 @@ def _split(cite: str) -> list[str]:
     return [key.strip() for key in cite.split(",") if key.strip()]
 
 
-def _keys(result: Result) -> list[str]:
+def _keys(result: Reportable) -> list[str]:
     cited = [key for verdict in result.verdicts for key in _split(verdict.cite)]
     return list(dict.fromkeys([*result.assay.papers, *cited]))
 
@@ -399,10 +412,10 @@ def _reference(key: str, entry: str) -> str:
         )
     }
     known = [fields[name] for name in ("author", "title", "year") if fields.get(name)]
-    return ". ".join(known).replace(" and ", ", ") + "." if known else key
+    return ". ".join(known).replace(" and others", " et al").replace(" and ", "; ") + "." if known else key
 
 
-def _environment(result: Result) -> Html:
+def _environment(result: Reportable) -> Html:
     rows = [
         fill('<tr><th scope="row">{name}</th><td>{value}</td></tr>', name=name, value=_readable(value))
         for name, value in result.environment.items()
@@ -422,4 +435,6 @@ def _facts(caption: str, rows: Sequence[Html]) -> Html:
 def _readable(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name} {_readable(item)}" for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(map(_readable, value))
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)

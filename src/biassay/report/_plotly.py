@@ -11,11 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..figures import Bars, Field, Figure, Line, Panel, Points, Role
 from ._axes import Placed, categories, drawable, ends, limits, place, region_edges
-from ._style import BAND_OPACITY, COLOUR_MAP, GRID, INK, LOOKS, MUTED, REGION, REGION_OPACITY, rgba
+from ._style import BAND_OPACITY, BAR_OPACITY, COLOUR_MAP, GRID, INK, LOOKS, MUTED, PAPER, REGION, REGION_OPACITY, rgba
 
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', 'Liberation Sans', sans-serif"
 _BEYOND = 10.0
+_DECADES_BEYOND = 1e6
+_DIGITS_UP_TO = 20.0
 _HEIGHT = 400
+_EQUAL_HEIGHT = 470
 
 
 def to_plotly(figure: Figure) -> tuple[dict[str, Any], ...]:
@@ -44,13 +47,14 @@ def _list(values: ArrayLike) -> list[Any]:
 
 def _traces(panel: Panel) -> list[dict[str, Any]]:
     names = categories(panel)
+    on_field = any(isinstance(series, Field) for series in panel.series)
     traces: list[dict[str, Any]] = []
     for placed in place(panel):
         match placed.series:
             case Line():
-                traces += _line(panel, placed)
+                traces += _line(panel, placed, on_field)
             case Points():
-                traces += _points(panel, placed, names)
+                traces += _points(panel, placed, names, on_field)
             case Bars():
                 traces += _bars(panel, placed, names)
             case Field():
@@ -70,7 +74,7 @@ def _hover(label: str, errors: tuple[NDArray[Any], NDArray[Any]] | None, x: str 
     return {"hovertemplate": template, "customdata": _list(np.stack(errors, axis=1))}
 
 
-def _line(panel: Panel, placed: Placed) -> list[dict[str, Any]]:
+def _line(panel: Panel, placed: Placed, on_field: bool) -> list[dict[str, Any]]:
     series = placed.series
     assert isinstance(series, Line)
     look = LOOKS[series.role]
@@ -86,7 +90,9 @@ def _line(panel: Panel, placed: Placed) -> list[dict[str, Any]]:
         **_named(series.label),
         **_hover(series.label, errors),
     }
-    return [line] if errors is None else [_band(placed.x, errors, series.role, line["legendgroup"]), line]
+    halo = {"line": {"color": PAPER.light, "width": look.width + 3}, "showlegend": False, "hoverinfo": "skip"}
+    behind = [line | halo] if on_field else []
+    return [*behind, *([] if errors is None else [_band(placed.x, errors, series.role, line["legendgroup"])]), line]
 
 
 def _band(x: NDArray[Any], errors: tuple[NDArray[Any], NDArray[Any]], role: Role, group: str) -> dict[str, Any]:
@@ -119,7 +125,7 @@ def _error_bars(y: NDArray[Any], errors: tuple[NDArray[Any], NDArray[Any]] | Non
     return {"error_y": bars | {"array": _list(high - y), "arrayminus": _list(y - low)}}
 
 
-def _points(panel: Panel, placed: Placed, names: tuple[str, ...]) -> list[dict[str, Any]]:
+def _points(panel: Panel, placed: Placed, names: tuple[str, ...], on_field: bool) -> list[dict[str, Any]]:
     series = placed.series
     assert isinstance(series, Points)
     look = LOOKS[series.role]
@@ -130,7 +136,7 @@ def _points(panel: Panel, placed: Placed, names: tuple[str, ...]) -> list[dict[s
         "x": _list(placed.x),
         "y": _list(y),
         "marker": {"symbol": f"{look.symbol}-open" if look.hollow else look.symbol, "color": look.colour.light}
-        | {"size": 9, "line": {"width": 1.5, "color": look.colour.light}},
+        | {"size": 9, "line": {"width": 1.5, "color": PAPER.light if on_field else look.colour.light}},
         **_named(series.label),
         **_error_bars(y, errors, look.colour.light),
         **_hover(series.label, errors, "%{text}" if names else "%{x:.5~g}"),
@@ -156,7 +162,8 @@ def _bars(panel: Panel, placed: Placed, names: tuple[str, ...]) -> list[dict[str
         "x": _list(placed.x),
         "y": _list(y),
         "width": placed.width * 0.92,
-        "marker": {"color": colour, "line": {"color": colour, "width": 1}}
+        "marker": {"color": colour if look.pattern else rgba(colour, BAR_OPACITY)}
+        | {"line": {"color": colour, "width": 1.2}}
         | {"pattern": {"shape": look.pattern, "fillmode": "replace", "fgcolor": colour, "size": 7}},
         "textposition": "none",
         **_named(series.label),
@@ -171,7 +178,7 @@ def _field(panel: Panel, placed: Placed) -> list[dict[str, Any]]:
     assert isinstance(series, Field)
     grid = {"x": _list(placed.x), "y": _list(drawable(series.y, panel.yscale)), "z": _list(series.z)}
     bar = {"title": {"text": _text(series.label, 28), "side": "right"}, "thickness": 12, "outlinewidth": 0}
-    heat = {"type": "heatmap", **grid, "colorscale": COLOUR_MAP, "colorbar": bar, "showlegend": False}
+    heat = {"type": "heatmap", **grid, "colorscale": COLOUR_MAP.capitalize(), "colorbar": bar, "showlegend": False}
     heat["hovertemplate"] = f"%{{x:.5~g}}, %{{y:.5~g}}: %{{z:.4~g}}<extra>{_text(series.label)}</extra>"
     return [heat, *(_level(grid, level) for level in series.contours)]
 
@@ -191,8 +198,8 @@ def _level(grid: dict[str, Any], level: float) -> dict[str, Any]:
 
 def _layout(panel: Panel) -> dict[str, Any]:
     low, high = limits(panel)
-    y_axis = _axis(panel.ylabel, panel.yscale, 34) | {"range": _range((low, high), panel.yscale)}
-    x_axis = _axis(panel.xlabel, panel.xscale, 52)
+    y_axis = _axis(panel.ylabel, panel.yscale, 28, (low, high)) | {"range": _range((low, high), panel.yscale)}
+    x_axis = _axis(panel.xlabel, panel.xscale, 40, panel.xlim or _x_extent(panel))
     names = categories(panel)
     if panel.xlim is not None:
         x_axis["range"] = _range(panel.xlim, panel.xscale)
@@ -201,20 +208,27 @@ def _layout(panel: Panel) -> dict[str, Any]:
         x_axis |= words | {"range": [-0.6, len(names) - 0.4], "showgrid": False}
     if panel.equal_aspect:
         y_axis |= {"scaleanchor": "x", "scaleratio": 1, "constrain": "domain"}
-        x_axis["constrain"] = "domain"
+        x_axis |= {"constrain": "domain", "constraintoward": "right"}
     title = {"text": f"<b>{_text(panel.title, 46)}</b>", "x": 0, "xref": "paper", "xanchor": "left"}
     return {
         "title": title | {"font": {"size": 15}, "y": 1, "yref": "container", "yanchor": "top", "pad": {"t": 8}},
         "xaxis": x_axis,
         "yaxis": y_axis,
         "shapes": _region(panel, low, high),
-        "height": _HEIGHT,
+        "height": _EQUAL_HEIGHT if panel.equal_aspect else _HEIGHT,
         "margin": {"l": 64, "r": 12, "t": 44 + 18 * title["text"].count("<br>"), "b": 40},
         "font": {"family": _FONT, "size": 13, "color": INK.light},
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "showlegend": True,
-        "legend": {"orientation": "h", "x": 0, "y": -0.24, "yanchor": "top", "bgcolor": "rgba(0,0,0,0)"}
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 0,
+            "yref": "container",
+            "yanchor": "bottom",
+            "bgcolor": "rgba(0,0,0,0)",
+        }
         | {"font": {"size": 12}},
         "hoverlabel": {"font": {"family": _FONT, "size": 12}},
         "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": MUTED.light, "activecolor": INK.light},
@@ -222,7 +236,12 @@ def _layout(panel: Panel) -> dict[str, Any]:
     }
 
 
-def _axis(label: str, scale: str, letters: int) -> dict[str, Any]:
+def _x_extent(panel: Panel) -> tuple[float, float]:
+    x = np.concatenate([placed.x for placed in place(panel)] or [np.empty(0)])
+    return (float(np.nanmin(x)), float(np.nanmax(x))) if np.isfinite(x).any() else (1.0, 1.0)
+
+
+def _axis(label: str, scale: str, letters: int, extent: tuple[float, float]) -> dict[str, Any]:
     axis = {
         "title": {"text": _text(label, letters), "standoff": 8},
         "type": scale,
@@ -235,7 +254,11 @@ def _axis(label: str, scale: str, letters: int) -> dict[str, Any]:
         "ticklen": 4,
         "zeroline": False,
     }
-    return axis | ({"exponentformat": "power"} if scale == "log" else {})
+    if scale == "linear":
+        return axis
+    crowded = extent[1] / extent[0] > _DIGITS_UP_TO
+    powers = {"minorloglabels": "none", "tickfont": {"size": 11}} if crowded else {}
+    return axis | {"exponentformat": "power"} | powers
 
 
 def _range(ends_: tuple[float, float], scale: str) -> list[float]:
@@ -246,11 +269,11 @@ def _region(panel: Panel, low: float, high: float) -> list[dict[str, Any]]:
     """The claim's region across the panel; an infinite end lies well beyond what a reader will zoom out to."""
     if panel.region is None:
         return []
-    span = (high / low) ** _BEYOND if panel.yscale == "log" else _BEYOND * (high - low)
-    floor, ceiling = (low / span, high * span) if panel.yscale == "log" else (low - span, high + span)
-    bottom, top = max(panel.region[0], floor), min(panel.region[1], ceiling)
-    across = {"xref": "paper", "x0": 0, "x1": 1, "yref": "y", "layer": "below"}
-    box = across | {"type": "rect", "y0": bottom, "y1": top, "line": {"width": 0}}
-    box |= {"fillcolor": rgba(REGION.light, REGION_OPACITY), "name": _text(panel.region_label), "showlegend": True}
-    edge = {"color": REGION.light, "width": 1.4}
-    return [box, *(across | {"type": "line", "y0": y, "y1": y, "line": edge} for y in region_edges(panel))]
+    span = _BEYOND * (high - low)
+    outermost = (low / _DECADES_BEYOND, high * _DECADES_BEYOND) if panel.yscale == "log" else (low - span, high + span)
+    bottom, top = (float(end) for end in np.clip(panel.region, *outermost))
+    box = {"type": "rect", "y0": bottom, "y1": top, "line": {"color": REGION.light, "width": 1.4}}
+    shade = {"fillcolor": rgba(REGION.light, REGION_OPACITY), "name": _text(panel.region_label), "showlegend": True}
+    across = {"xref": "x domain", "x0": 0, "x1": 1, "yref": "y"}
+    edges = [across | {"type": "line", "y0": y, "y1": y, "line": box["line"]} for y in region_edges(panel)]
+    return [across | box | shade | {"layer": "below"}, *edges]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from ._files import write_text
 from ._matplotlib import save_figure
-from ._pages import Result, assay_page, file_name, index_page
+from ._pages import Reportable, assay_page, file_name, index_page
 
-__all__ = ["Result", "write_site"]
+__all__ = ["Reportable", "write_site"]
 
 
-def write_site(out: Path | str, results: Sequence[Result], bibtex: Mapping[str, str]) -> Path:
+def write_site(out: Path | str, results: Sequence[Reportable], bibtex: Mapping[str, str]) -> Path:
     """Writes the site of `results` into the folder `out` and returns the path of its `index.html`.
 
     `figures/<assay>/` gets every figure as PNG and SVG, `<assay>.html` is the page of an assay, `assets/` holds what

@@ -34,20 +34,22 @@ class Look:
 
 
 LOOKS: dict[Role, Look] = {
-    "result": Look(Colour("#0b3c5d", "#d3e7fa"), 2.2, (), "o", "circle", "", ""),
-    "second": Look(Colour("#a8481a", "#f0a26b"), 2.0, (7, 2), "s", "square", "///", "/"),
-    "third": Look(Colour("#3f9485", "#5bbcab"), 2.0, (6, 2, 1.5, 2), "^", "triangle-up", "...", "."),
-    "fourth": Look(Colour("#b294cf", "#9b80c4"), 2.0, (6, 2, 1.5, 2, 1.5, 2), "D", "diamond", "\\\\\\", "\\"),
-    "control": Look(Colour("#757575", "#949ca3"), 1.8, (3.5, 2), "o", "circle", "xxx", "x", hollow=True),
+    "result": Look(Colour("#0b3c5d", "#d8e9fa"), 2.2, (), "o", "circle", "", ""),
+    "second": Look(Colour("#a8481a", "#f3b183"), 2.0, (7, 2), "s", "square", "///", "/"),
+    "third": Look(Colour("#3f9485", "#52a899"), 2.0, (6, 2, 1.5, 2), "^", "triangle-up", "...", "."),
+    "fourth": Look(Colour("#b294cf", "#7d63ad"), 2.0, (6, 2, 1.5, 2, 1.5, 2), "D", "diamond", "\\\\\\", "\\"),
+    "control": Look(Colour("#757575", "#858d94"), 1.8, (3.5, 2), "o", "circle", "xxx", "x", hollow=True),
     "reference": Look(Colour("#000000", "#ffffff"), 1.6, (1, 1.6), "P", "cross", "--", "-"),
 }
 
 INK = Colour("#1d2126", "#e5e4df")
+PAPER = Colour("#fcfbf8", "#14171b")
 MUTED = Colour("#5b626a", "#a2a9b0")
 GRID = Colour("#e4e1da", "#31373e")
 REGION = Colour("#66793a", "#b9cc86")
 
 BAND_OPACITY = 0.18
+BAR_OPACITY = 0.45
 REGION_OPACITY = 0.16
 
 COLOUR_MAP = "cividis"
@@ -61,8 +63,8 @@ def rgba(colour: str, opacity: float) -> str:
 
 def theme_pairs() -> list[tuple[str, str]]:
     """Every colour `to_plotly` writes, as (light, dark): replacing one by the other turns a figure dark."""
-    colours = [*(look.colour for look in LOOKS.values()), INK, MUTED, GRID, REGION]
+    colours = [*(look.colour for look in LOOKS.values()), INK, PAPER, MUTED, GRID, REGION]
     solid = [(colour.light, colour.dark) for colour in colours]
-    bands = [(look.colour, BAND_OPACITY) for look in LOOKS.values()]
-    faint = [(rgba(c.light, o), rgba(c.dark, o)) for c, o in [*bands, (REGION, REGION_OPACITY)]]
+    looks = [(look.colour, opacity) for look in LOOKS.values() for opacity in (BAND_OPACITY, BAR_OPACITY)]
+    faint = [(rgba(c.light, o), rgba(c.dark, o)) for c, o in [*looks, (REGION, REGION_OPACITY)]]
     return solid + faint

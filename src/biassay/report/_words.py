@@ -40,7 +40,13 @@ def number(x: float, digits: int = 4) -> str:
     if not exponent:
         return mantissa
     power = "10" + str(int(exponent)).translate(_SUPERSCRIPTS)
-    return {"1": power, "−1": f"−{power}"}.get(mantissa, f"{mantissa} × {power}")
+    return {"1": power, "−1": f"−{power}"}.get(mantissa, f"{mantissa}\u00a0×\u00a0{power}")
+
+
+def power_of_ten(x: float) -> str:
+    """Zero or a power of ten as the label of a tick: "0.01", "10⁻⁶"."""
+    plain = x == 0 or 0.01 <= abs(x) <= 100
+    return number(x) if plain else ("−" if x < 0 else "") + "10" + f"{math.log10(abs(x)):.0f}".translate(_SUPERSCRIPTS)
 
 
 def with_unit(words: str, unit: str) -> str:

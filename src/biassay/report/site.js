@@ -16,6 +16,8 @@ function paint({ box, source }) {
     for (const [light, night] of JSON.parse(themes.textContent)) text = text.replaceAll(`"${light}"`, `"${night}"`);
   }
   const { data, layout } = JSON.parse(text);
+  if (layout.yaxis.scaleanchor) layout.height = Math.min(layout.height, box.clientWidth);
+  box.style.height = `${layout.height}px`;
   if (coarse.matches) layout.dragmode = false;
   return Plotly.react(box, data, layout, {
     responsive: true,
