@@ -15,7 +15,7 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
-from jaxtyping import Array, Int, Key, PyTree
+from jaxtyping import Array, Int, PyTree
 
 from .dynamics import AbstractDynamics
 from .problem import Problem
@@ -35,21 +35,26 @@ class PerSeed(eqx.Module, Generic[T]):
 
 
 class Static(NamedTuple):
-    """What a compiled program is specialised to."""
+    """What a compiled program is specialised to.
+
+    `frame` holds those leaves of a dynamics that are no numbers; `straight` asks for host steps without a loop.
+    """
 
     build: Callable[..., AbstractDynamics] | None
+    frame: AbstractDynamics | None
     probes: tuple[tuple[str, Probe], ...]
     lanes: Lanes
     mesh: Mesh | None
+    straight: bool
 
 
 class Still(NamedTuple):
     """What a lane needs and does not change: its problem, noise key, dynamics and swept hyper-parameters."""
 
     problem: Any
-    key: Key[Array, "..."]
+    key: Any
     dynamics: Any
-    swept: dict[str, Array]
+    swept: Any
 
 
 class Moving(NamedTuple):
@@ -67,7 +72,8 @@ def _dynamics(static: Static, still: Still) -> AbstractDynamics:
     """The lane's dynamics: built from its swept values, or the given one with those fields replaced."""
     if static.build is not None:
         return static.build(**still.swept)
-    return replace(still.dynamics, **still.swept) if still.swept else still.dynamics
+    dynamics = eqx.combine(still.dynamics, static.frame)
+    return replace(dynamics, **still.swept) if still.swept else dynamics
 
 
 def begin(static: Static, still: Still, moving: Moving) -> Moving:
@@ -180,11 +186,18 @@ all_lanes = jax.jit(_on_mesh, static_argnums=(0, 1))
 """all_lanes(function, static, still, carried, *shared): `function` for every lane, compiled once per function."""
 
 
-def _step_of_pair(static: Static, still: Still, pair: tuple[Moving, PyTree], offset: Int[Array, ""]) -> Moving:
-    return step(static, still, *pair, offset)
+def _step_of_pair(static: Static, still: Still, pair: tuple[Moving, PyTree], offset: Array, after: Array) -> Moving:
+    moving, window = pair
+    if static.straight:
+        return step(static, still, moving, window, offset)
+    # Inside a loop of one turn XLA compiles the step as it does inside `advance`, down to where it rounds: outside it
+    # may compute a value twice rather than store it. The bounds are data, so that the loop is not optimised away.
+    return jax.lax.fori_loop(offset, after, lambda s, m: step(static, still, m, window, s), moving)
 
 
 @partial(jax.jit, static_argnums=0, donate_argnums=2)
-def step_all(static: Static, still: Still, moving: Moving, window: PyTree, offset: Int[Array, ""]) -> Moving:
-    """One step of every lane, for the host's loop; `moving` is consumed."""
-    return _on_mesh(_step_of_pair, static, still, (moving, window), offset)
+def step_all(
+    static: Static, still: Still, moving: Moving, window: PyTree, offset: Int[Array, ""], after: Int[Array, ""]
+) -> Moving:
+    """One step of every lane, for the host's loop, from `offset` in the window to `after`; `moving` is consumed."""
+    return _on_mesh(_step_of_pair, static, still, (moving, window), offset, after)

@@ -55,7 +55,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a claim's measurement said; every field is plain data. `region` and `interval` are closed, ends may be inf."""
+    """What a claim's measurement said, as plain data. `region` and `interval` are closed, their ends may be inf."""
 
     claim: str
     says: str

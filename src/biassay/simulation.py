@@ -164,15 +164,21 @@ def simulate(
     roots = jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds))
     keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, stream)))(roots)
     start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
-    driver, lanes = _resolve(driver, lanes, problem, start, 1 + len(sizes))
-    build = None if isinstance(dynamics, AbstractDynamics | PerSeed) else dynamics
+    straight = _convolves_on_cpu(problem, start, 1 + len(sizes))
+    driver, lanes = _resolve(driver, lanes, start, 1 + len(sizes), straight)
+    numbers = frame = build = None
+    if isinstance(dynamics, AbstractDynamics | PerSeed):
+        numbers, frame = eqx.partition(dynamics, eqx.is_array_like)
+        frame = frame.value if isinstance(frame, PerSeed) else frame
+    else:
+        build = dynamics
     mesh = None if lanes == "loop" else _mesh(seeds)
-    static = Static(build, tuple((probes or {}).items()), lanes, mesh)
+    static = Static(build, frame, tuple((probes or {}).items()), lanes, mesh, straight)
 
     real = jnp.result_type(*jax.tree.leaves(start), jnp.bfloat16)
     grid = np.meshgrid(*swept.values(), indexing="ij") if swept else []
     values = {name: jnp.asarray(axis.ravel(), real) for name, axis in zip(swept, grid, strict=True)}
-    still = Still(problem, keys[:, 1], None if build else dynamics, values)
+    still = Still(problem, keys[:, 1], numbers, values)
     if resume is None:
         fresh = Moving(start, None, jnp.zeros((seeds, *sizes), real))
         groups = _groups(still, _flat(fresh, sizes), lanes, mesh)
@@ -250,19 +256,23 @@ def _starting_points(params: Any, keys: Array, seeds: int, sizes: tuple[int, ...
     return jax.tree.map(spread, params)
 
 
-def _resolve(driver: Driver, lanes: Lanes, problem: Any, start: PyTree, leading: int) -> tuple[Driver, Lanes]:
+def _convolves_on_cpu(problem: Any, start: PyTree, leading: int) -> bool:
+    """Whether a step would convolve on a CPU, where XLA is some ten times slower inside a loop (jax issue 12868)."""
+    if jax.default_backend() != "cpu":
+        return False
+    own = jax.tree.map(lambda leaf: leaf[0], problem.value) if isinstance(problem, PerSeed) else problem
+    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[leading:], leaf.dtype), start)
+    return "conv_general_dilated" in str(jax.make_jaxpr(own.gradient)(one, Batch(own.x[:1], own.y[:1])))
+
+
+def _resolve(driver: Driver, lanes: Lanes, start: PyTree, leading: int, convolves: bool) -> tuple[Driver, Lanes]:
     """The measured defaults for the options left to "auto"."""
-    on_cpu = jax.default_backend() == "cpu"
-    convolves = False
-    if on_cpu and "auto" in (driver, lanes):
-        own = jax.tree.map(lambda leaf: leaf[0], problem.value) if isinstance(problem, PerSeed) else problem
-        one = jax.tree.map(lambda leaf: leaf[(0,) * leading], start)
-        convolves = "conv_general_dilated" in str(jax.make_jaxpr(own.gradient)(one, Batch(own.x[:1], own.y[:1])))
     if driver == "auto":
         driver = "host" if convolves else "scan"
     if lanes == "auto":
         size = sum(math.prod(leaf.shape[leading:]) for leaf in jax.tree.leaves(start))
-        lanes = "loop" if convolves else "map" if on_cpu and size > _WIDE else "vmap"
+        wide = jax.default_backend() == "cpu" and size > _WIDE
+        lanes = "loop" if convolves else "map" if wide else "vmap"
     return driver, lanes
 
 
@@ -281,7 +291,7 @@ def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:
 
 
 def _groups(still: Still, moving: Moving, lanes: Lanes, mesh: Mesh | None) -> list[tuple[Still, Moving]]:
-    """The seeds in groups that advance together: one by one for "loop", else all, the last repeated to fill the mesh."""
+    """The seeds in groups that advance together: one by one for "loop", else all, filled up to divide the mesh."""
     seeds = still.key.shape[0]
 
     def own(part: Any, index: Array) -> Any:
@@ -332,13 +342,16 @@ def _advance_by_steps(
             break
         if step == start or step % WINDOW == 0:
             window = _lanes.all_lanes(_lanes.noise, static, still, moving, np.int32(step // WINDOW * WINDOW))
-        moving = _lanes.step_all(static, still, moving, window, np.int32(step % WINDOW))
+        offset = step % WINDOW
+        moving = _lanes.step_all(static, still, moving, window, np.int32(offset), np.int32(offset + 1))
     return moving, jax.tree.map(lambda *slot: jnp.stack(slot, axis=2), *records) if records else {}
 
 
 def _joined(groups: list[PyTree], seeds: int) -> PyTree:
     """The groups' seeds in one leading axis, without the repeated ones."""
-    return jax.tree.map(lambda *parts: jnp.concatenate(parts)[:seeds] if len(parts) > 1 else parts[0][:seeds], *groups)
+    if len(groups) == 1:
+        return jax.tree.map(lambda leaf: leaf[:seeds], groups[0])
+    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
 
 
 # --- after the loop ---------------------------------------------------------------------------------------------------

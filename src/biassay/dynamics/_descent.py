@@ -22,12 +22,12 @@ class DescentState(NamedTuple):
     """Momentum buffer (None without momentum) and the number of steps taken."""
 
     velocity: PyTree
-    count: Int[Array, ""]
+    steps: Int[Array, ""]
 
 
-def step_size(lr: StepSize, count: Int[Array, ""]) -> Scalar | float:
-    """The step size at step `count`: `lr` itself, or `lr(count)` for a schedule."""
-    return lr(count) if callable(lr) else lr
+def step_size(lr: StepSize, step: Int[Array, ""]) -> Any:
+    """The step size at `step`: `lr` itself, or `lr(step)` for a schedule."""
+    return lr(step) if callable(lr) else lr
 
 
 def descend(
@@ -43,9 +43,9 @@ def descend(
     if momentum is not None:
         velocity = jax.tree.map(lambda v, g: momentum * v + g, state.velocity, gradient)
         direction = jax.tree.map(lambda g, v: g + momentum * v, gradient, velocity) if nesterov else velocity
-    rate = step_size(lr, state.count)
+    rate = step_size(lr, state.steps)
     params = jax.tree.map(lambda w, d: w - rate * d, params, direction)
-    return params, DescentState(velocity if momentum is not None else None, state.count + 1)
+    return params, DescentState(velocity if momentum is not None else None, state.steps + 1)
 
 
 def rest(params: PyTree, momentum: Any) -> DescentState:
@@ -80,7 +80,7 @@ class GradientDescent(AbstractDynamics):
         return descend(params, gradient, state, self.lr, self.momentum, self.nesterov, self.weight_decay)
 
     def time_step(self, state: State) -> Scalar | float:
-        return step_size(self.lr, state.count)
+        return step_size(self.lr, state.steps)
 
 
 class SGD(AbstractDynamics):
@@ -126,4 +126,4 @@ class SGD(AbstractDynamics):
         return descend(params, gradient, state, self.lr, self.momentum, self.nesterov, self.weight_decay)
 
     def time_step(self, state: State) -> Scalar | float:
-        return step_size(self.lr, state.count)
+        return step_size(self.lr, state.steps)

@@ -29,7 +29,7 @@ class GradientFlow(AbstractDynamics):
     """
 
     dt: Any
-    solver: diffrax.AbstractSolver = eqx.field(static=True, default=diffrax.Tsit5())  # noqa: RUF009 (immutable)
+    solver: diffrax.AbstractSolver = eqx.field(static=True, default=diffrax.Tsit5())
     rtol: float = eqx.field(static=True, default=1e-9)
     atol: float = eqx.field(static=True, default=1e-12)
     weight_decay: Any = None
@@ -39,7 +39,7 @@ class GradientFlow(AbstractDynamics):
         return None
 
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
-        def velocity(t: Scalar, w: PyTree, args: None) -> PyTree:
+        def velocity(t: Any, w: PyTree, args: PyTree) -> PyTree:
             gradient = problem.gradient(w)
             if self.weight_decay is None:
                 return jax.tree.map(jnp.negative, gradient)
