@@ -23,12 +23,14 @@ extensions = [
     "plain_docstrings",
     "mathml",
     "assay_pages",
+    "command_help",
 ]
 exclude_patterns = ["_build"]
 default_role = "code"
 nitpicky = True
 # The types of other packages are named, not linked: a link would need their inventories from the network.
 nitpick_ignore_regex = [("py:.*", r"(?!biassay).*")]
+nitpick_ignore = [("py:class", "biassay.configs.Config")]  # a type variable
 
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_inline"]
 myst_heading_anchors = 3
