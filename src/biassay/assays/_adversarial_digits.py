@@ -27,6 +27,10 @@ from ..simulation import PerSeed, simulate
 
 VANILLA = ("S0", "S2", "NC1", "NC2")
 """The set-ups trained by vanilla SGD on the true labels with the stop rule."""
+REPLICATED: tuple[str, ...] = ("C", "C true", "S2", "NC1")
+"""The set-ups that depend on the replication factor: the pre-trained models and what vanilla SGD makes of them."""
+DRAWS = 10
+"""Confusion sets drawn before a seed gives up."""
 
 
 class Stream(IntEnum):
@@ -35,10 +39,9 @@ class Stream(IntEnum):
     SPLIT = 100
     INIT = 101
     CONFUSION = 102
-    COLLIDING = 103
-    RANDOM_LABELS = 104
-    PRETRAIN = 105
-    MAIN = 106
+    RANDOM_LABELS = 103
+    PRETRAIN = 104
+    MAIN = 105
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,12 +91,44 @@ def splits(settings: Settings, train: int, test: int) -> digits.Split:
     return jax.vmap(lambda key: digits.split(key, train, test))(keys(settings, Stream.SPLIT))
 
 
-def confusion_sets(settings: Settings, data: digits.Split, stream: int = Stream.CONFUSION) -> Batch:
-    """Every seed's confusion set on the raw scale."""
+def confusion_sets(settings: Settings, data: digits.Split) -> tuple[Batch, np.ndarray]:
+    """Every seed's confusion set on the raw scale, and how many draws it took.
+
+    Even where many entries are erased two copies of a thin digit may come out equal with different labels; a seed whose
+    set cannot be fitted draws another.
+
+    Raises:
+        ValueError: none of `DRAWS` sets of a seed can be fitted.
+    """
+    attempt = np.zeros(settings.seeds, int)
+    while True:
+        sets = drawn_sets(settings, data, attempt)
+        possible = attainable(sets)
+        if (possible == 1).all():
+            return sets, attempt + 1
+        if attempt.max() + 1 == DRAWS:
+            worst = int(possible.argmin())
+            confusion.require_attainable(sets.x[worst], sets.y[worst])
+        attempt += possible < 1
+
+
+def drawn_sets(settings: Settings, data: digits.Split, attempt: np.ndarray) -> Batch:
+    """Draw number `attempt` (seed,) of every seed's confusion set, whether it can be fitted or not."""
     draw = partial(
         confusion.confusion_set, copies=settings.replication, fraction=settings.fraction, classes=digits.CLASSES
     )
-    return jax.jit(jax.vmap(draw))(keys(settings, stream), data.x)
+    own = jax.vmap(jax.random.fold_in)(keys(settings, Stream.CONFUSION), attempt)
+    return jax.jit(jax.vmap(draw))(own, data.x)
+
+
+def first_copies(sets: Batch, replication: int, fewer: int) -> Batch:
+    """The first `fewer` of the `replication` copies of every image."""
+
+    def pick(leaf: Array) -> Array:
+        copies = leaf.reshape(leaf.shape[0], -1, replication, *leaf.shape[2:])[:, :, :fewer]
+        return copies.reshape(leaf.shape[0], -1, *leaf.shape[2:])
+
+    return Batch(pick(sets.x), pick(sets.y))
 
 
 def attainable(sets: Batch) -> np.ndarray:
@@ -103,7 +138,7 @@ def attainable(sets: Batch) -> np.ndarray:
 
 def augment(key: Key[Array, ""], x: Array) -> Array:
     """Normalised digits shifted by -1, 0 or +1 pixel along each axis; black comes in."""
-    return augmentation.shift(key, x, reach=1, fill=digits.normalise(0.0))
+    return augmentation.shift(key, x, reach=1, fill=digits.BLACK)
 
 
 def norm_matched(params: PyTree, target: PyTree) -> PyTree:
@@ -171,7 +206,9 @@ class Study:
         epoch = problem.value.y.shape[1] // settings.batch
         simulation = simulate(
             problem,
-            SGD(lr, settings.batch, momentum=momentum, weight_decay=weight_decay, augment=augment if augmented else None),
+            SGD(
+                lr, settings.batch, momentum=momentum, weight_decay=weight_decay, augment=augment if augmented else None
+            ),
             start,
             steps=epochs * epoch,
             record=range(every * epoch, epochs * epoch + 1, every * epoch),
@@ -203,9 +240,7 @@ class Study:
     def vanilla(self, start: PerSeed[PyTree], label: str) -> Run:
         """Vanilla SGD on the true labels, with the stop rule."""
         s = self.settings
-        return self.train(
-            self.true, start, label, lr=s.lr, epochs=s.max_epochs, every=s.check_epochs, checks=s.checks
-        )
+        return self.train(self.true, start, label, lr=s.lr, epochs=s.max_epochs, every=s.check_epochs, checks=s.checks)
 
     def regularised(self, start: PerSeed[PyTree], name: str, label: str) -> Run:
         """SGD on the true labels with the regularisers `name`."""
@@ -224,35 +259,25 @@ class Study:
         )
 
 
-def bad_starts(study: Study) -> tuple[np.ndarray, Run, Run]:
-    """The attainable accuracy on the confusion set, the model fitted to it, and NC1's model: the same inputs with their
-    true labels.
-
-    Raises:
-        ValueError: the confusion set of a seed cannot be fitted.
-    """
-    sets = confusion_sets(study.settings, study.data)
-    for x, y in zip(*map(np.asarray, sets), strict=True):
-        confusion.require_attainable(x, y)
-    true = jnp.repeat(study.data.y, study.settings.replication, axis=1)
+def fitted_starts(study: Study, sets: Batch) -> tuple[Run, Run]:
+    """The model fitted to the confusion sets, and NC1's model: fitted to the same inputs with their true labels."""
+    true = jnp.repeat(study.data.y, sets.y.shape[1] // study.data.y.shape[1], axis=1)
     return (
-        attainable(sets),
         study.pretrained(*sets, "pre-training on random labels"),
         study.pretrained(sets.x, true, "pre-training on true labels"),
     )
 
 
-def digits_study(study: Study) -> xr.Dataset:
+def every_setup(study: Study, sets: Batch) -> xr.Dataset:
     """Every set-up of one network.
 
     Returns:
         dims (seed, setup): `train` and `test` accuracy on the true labels, `fit` on the labels trained on, `d_init` and
         `d_adv`, the distances from the random and from the adversarial initialisation, and `norm`; `epochs` (setup)
-        trained and `hit` (setup), the first check that found all seeds fitted; `curve_test` (seed, curve, epoch);
-        `attainable` (seed).
+        trained and `hit` (setup), the first check that found all seeds fitted; `curve_test` (seed, curve, epoch).
     """
     settings, start = study.settings, study.start
-    possible, bad, good = bad_starts(study)
+    bad, good = fitted_starts(study, sets)
     adversarial, informed = PerSeed(bad.params), PerSeed(good.params)
     matched = PerSeed(jax.jit(jax.vmap(norm_matched))(start.value, adversarial.value))
     labels = jax.vmap(lambda key, y: jax.random.randint(key, y.shape, 0, digits.CLASSES))(
@@ -268,7 +293,18 @@ def digits_study(study: Study) -> xr.Dataset:
         for name, origin in (("S0", start), ("S3", adversarial)):
             label = f"{name}[{regulariser}]"
             runs[label] = study.regularised(origin, regulariser, label)
-    return _measured(study, runs, adversarial).assign(attainable=("seed", possible))
+    curves = xr.concat([runs[name].history.test for name in VANILLA], dim="curve", join="outer")
+    curves = curves.assign_coords(curve=list(VANILLA)).transpose("seed", "curve", "epoch")
+    return _measured(study, runs, adversarial).assign(curve_test=curves)
+
+
+def replicated(study: Study, sets: Batch) -> xr.Dataset:
+    """The set-ups `REPLICATED` with other confusion sets: `test` and `fit` with dims (seed, setup)."""
+    bad, good = fitted_starts(study, sets)
+    adversarial = PerSeed(bad.params)
+    repaired = (study.vanilla(adversarial, "S2"), study.vanilla(PerSeed(good.params), "NC1"))
+    runs = dict(zip(REPLICATED, (bad, good, *repaired), strict=True))
+    return _measured(study, runs, adversarial)[["test", "fit"]]
 
 
 @eqx.filter_jit
@@ -286,7 +322,7 @@ def _measures(problem: PerSeed[Problem], params: PyTree, start: PyTree, adversar
 
 
 def _measured(study: Study, runs: Mapping[str, Run], adversarial: PerSeed[PyTree]) -> xr.Dataset:
-    """The dataset of `digits_study`, but for `attainable`."""
+    """What `every_setup` returns of `runs`, but for the curves."""
     first, seeds = study.settings.seed, study.settings.seeds
     rows = [_measures(study.true, run.params, study.start.value, adversarial.value) for run in runs.values()]
     data = xr.Dataset(coords={"seed": np.arange(first, first + seeds), "setup": list(runs)})
@@ -295,8 +331,7 @@ def _measured(study: Study, runs: Mapping[str, Run], adversarial: PerSeed[PyTree
     data["fit"] = (("seed", "setup"), np.stack([run.history.train[:, -1] for run in runs.values()], axis=1))
     data["epochs"] = ("setup", [float(run.history.epoch[-1]) for run in runs.values()])
     data["hit"] = ("setup", [_first_fit(run.history) for run in runs.values()])
-    curves = xr.concat([runs[name].history.test for name in VANILLA], dim="curve", join="outer")
-    return data.assign(curve_test=curves.assign_coords(curve=list(VANILLA)).transpose("seed", "curve", "epoch"))
+    return data
 
 
 def _first_fit(history: xr.Dataset) -> float:

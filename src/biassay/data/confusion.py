@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key
+from jaxtyping import Array, Float, Key
 from numpy.typing import ArrayLike
 
 from ..problem import Batch

@@ -15,6 +15,8 @@ CLASSES = 10
 TOTAL = 1797
 MEAN, DEVIATION = 0.305, 0.376
 """Mean and standard deviation of a pixel on the raw scale [0, 1]."""
+BLACK = -MEAN / DEVIATION
+"""A black pixel after `normalise`."""
 
 
 class Split(NamedTuple):
@@ -28,7 +30,7 @@ class Split(NamedTuple):
 
 @cache
 def _all() -> tuple[np.ndarray, np.ndarray]:
-    images, labels = load_digits(return_X_y=True)
+    images, labels = map(np.asarray, load_digits(return_X_y=True))
     return (images / 16).astype(np.float32).reshape(-1, 8, 8, 1), labels.astype(np.int32)
 
 

@@ -43,7 +43,7 @@ def init(key: Key[Array, ""], channels: Sequence[int], side: int, classes: int, 
     for layer_key, fan_in, fan_out in zip(keys, (colours, *channels), channels, strict=False):
         weight = jax.random.normal(layer_key, (9 * fan_in, fan_out)) * (2 / (9 * fan_in)) ** 0.5
         layers.append(Layer(weight, jnp.zeros(fan_out)))
-    features = -(-side // 2) ** 2 * channels[-1]
+    features = (-(-side // 2)) ** 2 * channels[-1]
     head = Layer(jax.random.normal(last, (features, classes)) * features**-0.5, jnp.zeros(classes))
     return SmallCNN(tuple(layers), head)
 
@@ -55,9 +55,7 @@ def patches(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b h/stride
     padding = [max((out - 1) * stride + 3 - size, 0) for out, size in zip((h, w), x.shape[1:3], strict=True)]
     padded = jnp.pad(x, ((0, 0), *((total // 2, total - total // 2) for total in padding), (0, 0)))
     reach = ((h - 1) * stride + 1, (w - 1) * stride + 1)
-    shifted = [
-        padded[:, i : i + reach[0] : stride, j : j + reach[1] : stride] for i in range(3) for j in range(3)
-    ]
+    shifted = [padded[:, i : i + reach[0] : stride, j : j + reach[1] : stride] for i in range(3) for j in range(3)]
     return jnp.concatenate(shifted, axis=-1)
 
 
