@@ -18,6 +18,7 @@ PACKAGE = Path(biassay.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("terminal",),
     ("__init__",),
     ("runs",),
     ("report",),
@@ -36,7 +37,7 @@ LAYERS = (
 """From the top to the bottom, folders as one name. A module imports from the layers below its own, or its own folder;
 names that share a layer do not know each other. What is below `problem` knows no JAX."""
 
-WITHOUT_JAX = ("claims", "figures", "cli", "assays", "citations", "configs", "errors")
+WITHOUT_JAX = ("claims", "figures", "cli", "terminal", "assays", "citations", "configs", "errors")
 
 
 def modules() -> dict[str, Path]:
