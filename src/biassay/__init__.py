@@ -3,17 +3,54 @@
 Training reached zero error; which of the many zero-error solutions did it choose, and why?
 """
 
-from .dynamics import SGD as SGD
-from .dynamics import AbstractDynamics as AbstractDynamics
-from .dynamics import GradientDescent as GradientDescent
-from .dynamics import GradientFlow as GradientFlow
-from .dynamics import IsotropicNoise as IsotropicNoise
-from .dynamics import LabelNoise as LabelNoise
-from .dynamics import Optax as Optax
-from .problem import Batch as Batch
-from .problem import Problem as Problem
-from .simulation import PerSeed as PerSeed
-from .simulation import Simulation as Simulation
-from .simulation import log_steps as log_steps
-from .simulation import progress_to as progress_to
-from .simulation import simulate as simulate
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .dynamics import SGD as SGD
+    from .dynamics import AbstractDynamics as AbstractDynamics
+    from .dynamics import GradientDescent as GradientDescent
+    from .dynamics import GradientFlow as GradientFlow
+    from .dynamics import IsotropicNoise as IsotropicNoise
+    from .dynamics import LabelNoise as LabelNoise
+    from .dynamics import Optax as Optax
+    from .errors import StoreError as StoreError
+    from .errors import UserError as UserError
+    from .problem import Batch as Batch
+    from .problem import Problem as Problem
+    from .runs import Result as Result
+    from .runs import run as run
+    from .simulation import PerSeed as PerSeed
+    from .simulation import Simulation as Simulation
+    from .simulation import log_steps as log_steps
+    from .simulation import progress_to as progress_to
+    from .simulation import simulate as simulate
+
+# Imported when first asked for, so that `biassay list` and `--help` need not wait for JAX.
+_HOMES = {
+    "dynamics": (
+        "SGD",
+        "AbstractDynamics",
+        "GradientDescent",
+        "GradientFlow",
+        "IsotropicNoise",
+        "LabelNoise",
+        "Optax",
+    ),
+    "errors": ("StoreError", "UserError"),
+    "problem": ("Batch", "Problem"),
+    "runs": ("Result", "run"),
+    "simulation": ("PerSeed", "Simulation", "log_steps", "progress_to", "simulate"),
+}
+_MODULES = {name: module for module, names in _HOMES.items() for name in names}
+__all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULES:
+        raise AttributeError(f"module 'biassay' has no attribute {name!r}")
+    return getattr(import_module(f".{_MODULES[name]}", __name__), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *__all__]

@@ -6,7 +6,7 @@ import contextlib
 import os
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -162,22 +162,28 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     return _result(plan, data, record, path, cached=False)
 
 
-def latest(store: Store) -> tuple[list[Result], list[StoreError]]:
-    """The run used last of every assay in the store, judged afresh, and what had to be left out.
+@dataclass(frozen=True)
+class Shelf:
+    """What a store holds: results judged afresh, damaged files, and a line for each assay only other code computed."""
 
-    Left out are damaged files and the runs of assays that only other versions of the code have computed.
-    """
+    results: tuple[Result, ...]
+    damaged: tuple[StoreError, ...]
+    outdated: tuple[str, ...]
+
+
+def latest(store: Store, skip: Collection[str] = ()) -> Shelf:
+    """The run used last of every assay in the store, those in `skip` left out."""
     results: dict[str, Result] = {}
-    left_out: list[StoreError] = []
-    outdated: dict[str, StoreError] = {}
+    damaged: list[StoreError] = []
+    outdated: dict[str, str] = {}
     for path in store.paths():
         name = path.stem.rpartition("-")[0]
-        if name in results:
+        if name in results or name in skip:
             continue
         try:
             stored = open_run(path)
         except StoreError as error:
-            left_out.append(error)
+            damaged.append(error)
             continue
         record = stored.record
         with contextlib.suppress(UserError):
@@ -186,8 +192,9 @@ def latest(store: Store) -> tuple[list[Result], list[StoreError]]:
                 results[name] = _result(made, stored.data, record, path, cached=True)
                 continue
         code = record["code"].partition("+")[0]
-        outdated.setdefault(name, StoreError(f"{path} was computed by other code (biassay {code}): run {name} again"))
-    return list(results.values()), left_out + [error for name, error in outdated.items() if name not in results]
+        outdated.setdefault(name, f"{path} was computed by other code (biassay {code}): run {name} again")
+    left = tuple(line for name, line in outdated.items() if name not in results)
+    return Shelf(tuple(results.values()), tuple(damaged), left)
 
 
 def environment() -> dict[str, Any]:
