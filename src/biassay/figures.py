@@ -2,6 +2,8 @@
 
 An assay returns a tuple of `Figure`s. A figure holds panels, a panel holds series. The renderers give every `role` its
 own lightness, line style and marker, so that figures read well in grey.
+
+Titles and labels are plain text: mathematics in them is written with its letters (η, s₂ / s₁, ‖θ‖²), not in TeX.
 """
 
 from __future__ import annotations

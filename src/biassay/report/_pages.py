@@ -145,7 +145,7 @@ def _legend() -> Html:
         """<section aria-labelledby="words"><h2 id="words">The four words</h2>
 <dl class="legend">{rows}</dl>
 <p class="note">A verdict is about the configuration that was run, which each assay's page gives in full. Intervals
-are 95 % confidence intervals, or the range over seeds where the statement is about every seed. A seed that diverged is
+are 95% confidence intervals, or the range over seeds where the statement is about every seed. A seed that diverged is
 counted, never dropped.</p></section>""",
         rows=join(rows),
     )
