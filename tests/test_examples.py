@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -28,3 +30,12 @@ def test_the_exercise_turns_the_verdict(direction: str, tmp_path: Path) -> None:
     script = tmp_path / "exercise.py"
     script.write_text(changed, "utf-8")
     assert "leaves-span: fails" in output(script)
+
+
+def test_gradient_descent_keeps_the_part_of_the_start_that_the_data_do_not_see() -> None:
+    result = runpy.run_path(str(EXAMPLES / "simulate.py"))["result"]
+    assert not result.data.diverged.any()
+    distance = result.data.distance
+    start, end = distance.isel(step=0), distance.isel(step=-1)
+    np.testing.assert_allclose(end.sel(lr=0.05), end.sel(lr=0.1), rtol=1e-4)
+    assert ((0.1 < end) & (end < start)).all()

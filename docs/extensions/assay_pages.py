@@ -6,10 +6,12 @@ The pages go to `docs/generated/`. A file is touched only when its text changes,
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import re
 from pathlib import Path
 from typing import Any
 
+from plain_docstrings import escaped, listed
 from sphinx.application import Sphinx
 from sphinx.pycode import ModuleAnalyzer
 
@@ -39,27 +41,31 @@ def claim_text(claim: Claim) -> str:
         f"`{claim.name}`",
         f": {plain(claim.says)}",
         "",
-        f"  Region: {agrees}. Measured: {_words.STATISTICS[claim.statistic]}.",
-        f"  Control: {plain(claim.control_says)}.",
+        f"  - Region: {agrees}. Measured: {_words.STATISTICS[claim.statistic]}.",
+        f"  - Control: {plain(claim.control_says)}.",
     ]
     if claim.premise_says:
-        lines.append(f"  Premise: {plain(claim.premise_says)}.")
+        lines.append(f"  - Premise: {plain(claim.premise_says)}.")
     if claim.recorded is not None:
-        lines.append(f"  Recorded verdict: **{claim.recorded}**.")
-    lines.append(f"  Source: {plain(claim.cite)} ({claim.provenance}).")
+        lines.append(f"  - Recorded verdict: **{claim.recorded}**.")
+    lines.append(f"  - Source: {plain(claim.cite)} ({claim.provenance}).")
     return "\n".join(lines) + "\n"
 
 
 def config_text(assay: Assay) -> str:
-    """The fields of the configuration with their values in every profile, as a table."""
+    """The fields of the configuration: what the docstring says of them, and their values in every profile."""
     kind = type(assay.profiles["quick"])
-    said = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
+    beside = ModuleAnalyzer.for_module(kind.__module__).find_attr_docs()
     rows = [["field", *assay.profiles, "meaning"]]
     for field in dataclasses.fields(kind):
         values = [f"`{getattr(config, field.name)}`" for config in assay.profiles.values()]
-        rows.append([f"`{field.name}`", *values, plain(" ".join(said.get((kind.__name__, field.name), [])))])
+        rows.append([f"`{field.name}`", *values, plain(" ".join(beside.get((kind.__name__, field.name), [])))])
+    if not any(row[-1] for row in rows[1:]):
+        rows = [row[:-1] for row in rows]
     cells = [("  - " if i else "* - ") + cell for row in rows for i, cell in enumerate(row)]
-    return "```{list-table}\n:header-rows: 1\n\n" + "\n".join(cells) + "\n```\n"
+    table = "```{list-table}\n:header-rows: 1\n\n" + "\n".join(cells) + "\n```\n"
+    said = [text for text in map(listed, inspect.getdoc(kind).split("\n\n")) if text.startswith("- ")]
+    return "\n\n".join([*map(escaped, said), table])
 
 
 def page(assay: Assay) -> str:

@@ -16,7 +16,7 @@ COMMANDS = ("list", "run", "report", "cite")
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated" / "help"
     folder.mkdir(parents=True, exist_ok=True)
-    plain = {**os.environ, "COLUMNS": "100", "NO_COLOR": "1", "TERM": "dumb"}
+    plain = {**os.environ, "COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
     for command in COMMANDS:
         asked = [sys.executable, "-m", "biassay", command, "--help"]
         text = subprocess.run(asked, check=True, capture_output=True, encoding="utf-8", env=plain).stdout
