@@ -143,6 +143,8 @@ def test_the_bootstrap_is_reproducible_and_shrinks():
     wide, narrow = bootstrap_interval(few[:20]), bootstrap_interval(many)
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
     assert bootstrap_interval([1.0, 1.0]) == (1.0, 1.0)
+    outlier = [1.0, 1.0 + 1e-16, 1.0 + 2e-16, 1.0, 1.0 - 1e-16, 2.0]
+    assert -10 < bootstrap_interval(outlier)[0] < bootstrap_interval(outlier)[1] < 10
     assert bootstrap_interval([1.0]) == (-math.inf, math.inf)
 
 

@@ -135,8 +135,9 @@ def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tup
         return float(mean - half), float(mean + half)
     draws = sample[np.random.default_rng(0).integers(0, n, (_BOOTSTRAP_DRAWS, n))]
     errors = draws.std(axis=1, ddof=1) / math.sqrt(n)
-    # A resample of one value repeated has no spread; it says nothing of the studentised mean and is left out.
-    t = (draws.mean(axis=1) - mean)[errors > 0] / errors[errors > 0]
+    # A resample of one value repeated, to rounding, has no spread: it says nothing of the studentised mean.
+    spread_out = errors > 1e-3 * error
+    t = (draws.mean(axis=1) - mean)[spread_out] / errors[spread_out]
     low_t, high_t = np.quantile(t, [tail, 1 - tail])
     return float(mean - high_t * error), float(mean - low_t * error)
 
