@@ -15,7 +15,7 @@ from ._optax import Optax
 
 
 class TunedOptax(AbstractDynamics):
-    """The full-batch optimizer `make(**hyper)`, e.g. `TunedOptax(optax.adam, {"learning_rate": 1e-3, "eps": 1e-8})`.
+    """The full-batch optimizer `make(**hyper)`, e.g. `TunedOptax(optax.adam, learning_rate=1e-3, eps=1e-8)`.
 
     An Optax transformation hides its hyper-parameters in a closure; here they are leaves, which may differ from seed
     to seed, and one compiled program serves all their values.
@@ -26,10 +26,16 @@ class TunedOptax(AbstractDynamics):
     """
 
     make: Callable[..., optax.GradientTransformation] = eqx.field(static=True)
-    hyper: dict[str, Any]
+    names: tuple[str, ...] = eqx.field(static=True)
+    values: tuple[Any, ...]
+
+    def __init__(self, make: Callable[..., optax.GradientTransformation], **hyper: Any):
+        self.make = make
+        self.names = tuple(hyper)
+        self.values = tuple(hyper.values())
 
     def _optax(self) -> Optax:
-        return Optax(self.make(**self.hyper))
+        return Optax(self.make(**dict(zip(self.names, self.values, strict=True))))
 
     def init(self, problem: Problem, params: PyTree) -> State:
         return self._optax().init(problem, params)

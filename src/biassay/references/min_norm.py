@@ -8,30 +8,33 @@ from __future__ import annotations
 
 import numpy as np
 from jaxtyping import Float
-from numpy import ndarray as Array
 from scipy.optimize import linprog
 
 _NEWTON_STEPS = 200
 _KKT = 1e-11
 
 
-def min_norm(X: Float[Array, "d n"], y: Float[Array, " n"]) -> Float[Array, " d"]:
+def min_norm(X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
     """argmin |w|_2 subject to X^T w = y, that is X (X^T X)^{-1} y, from the singular values of X."""
     U, s, Vt = np.linalg.svd(X, full_matrices=False)
     return U @ ((Vt @ y) / s)
 
 
-def ridge(X: Float[Array, "d n"], y: Float[Array, " n"], decay: float) -> Float[Array, " d"]:
+def ridge(X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"], decay: float) -> Float[np.ndarray, " d"]:
     """argmin |X^T w - y|^2 / 2 + decay |w|^2 / 2 = X (X^T X + decay I)^{-1} y."""
     return X @ np.linalg.solve(X.T @ X + decay * np.eye(X.shape[1]), y)
 
 
-def projection(X: Float[Array, "d n"], y: Float[Array, " n"], start: Float[Array, " d"]) -> Float[Array, " d"]:
+def projection(
+    X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"], start: Float[np.ndarray, " d"]
+) -> Float[np.ndarray, " d"]:
     """The solution of X^T w = y nearest to `start`: start + (X^T)^+ (y - X^T start)."""
     return start + min_norm(X, y - X.T @ start)
 
 
-def weighted_min_norm(X: Float[Array, "d n"], y: Float[Array, " n"], D: Float[Array, " d"]) -> Float[Array, " d"]:
+def weighted_min_norm(
+    X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"], D: Float[np.ndarray, " d"]
+) -> Float[np.ndarray, " d"]:
     """argmin w^T diag(D)^{-1} w subject to X^T w = y, for D > 0: sqrt(D) times the minimum-norm u of X^T sqrt(D) u = y.
 
     Raises:
@@ -43,12 +46,12 @@ def weighted_min_norm(X: Float[Array, "d n"], y: Float[Array, " n"], D: Float[Ar
     return root * min_norm(root[:, None] * X, y)
 
 
-def dual_map(v: Float[Array, " d"], p: float) -> Float[Array, " d"]:
+def dual_map(v: Float[np.ndarray, " d"], p: float) -> Float[np.ndarray, " d"]:
     """The gradient of |v|_p^p / p: sign(v) |v|^{p-1}."""
     return np.sign(v) * np.abs(v) ** (p - 1)
 
 
-def min_p_norm(X: Float[Array, "d n"], y: Float[Array, " n"], p: float) -> Float[Array, " d"]:
+def min_p_norm(X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"], p: float) -> Float[np.ndarray, " d"]:
     """argmin |w|_p subject to X^T w = y, for 1 < p < inf.
 
     The optimality condition is grad |w|_p^p / p = X a for some a in R^n: w = dual_map(X a, q) with 1/p + 1/q = 1, and
@@ -63,10 +66,10 @@ def min_p_norm(X: Float[Array, "d n"], y: Float[Array, " n"], p: float) -> Float
         raise ValueError(f"p must be above 1 and finite, got {p}")
     q = p / (p - 1)
 
-    def negative_dual(a: Array) -> float:
+    def negative_dual(a: np.ndarray) -> float:
         return float(np.sum(np.abs(X @ a) ** q) / q - y @ a)
 
-    def slack(a: Array) -> Array:
+    def slack(a: np.ndarray) -> np.ndarray:
         return y - X.T @ dual_map(X @ a, q)
 
     a = np.linalg.solve(X.T @ X, y)
@@ -86,7 +89,7 @@ def min_p_norm(X: Float[Array, "d n"], y: Float[Array, " n"], p: float) -> Float
     raise RuntimeError(f"the minimum {p}-norm interpolator was not found: its dual is too steep in float64")
 
 
-def min_l1_norm(X: Float[Array, "d n"], y: Float[Array, " n"]) -> Float[Array, " d"]:
+def min_l1_norm(X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
     """argmin |w|_1 subject to X^T w = y, a linear program in w = u - v with u, v >= 0.
 
     Raises:
@@ -97,7 +100,7 @@ def min_l1_norm(X: Float[Array, "d n"], y: Float[Array, " n"]) -> Float[Array, "
     return solved[:d] - solved[d:]
 
 
-def min_linf_norm(X: Float[Array, "d n"], y: Float[Array, " n"]) -> Float[Array, " d"]:
+def min_linf_norm(X: Float[np.ndarray, "d n"], y: Float[np.ndarray, " n"]) -> Float[np.ndarray, " d"]:
     """argmin |w|_inf subject to X^T w = y, a linear program in s = t + w >= 0 and t with s <= 2t.
 
     Raises:
@@ -111,7 +114,7 @@ def min_linf_norm(X: Float[Array, "d n"], y: Float[Array, " n"]) -> Float[Array,
     return solved[:d] - solved[d]
 
 
-def _linear_program(cost: Array, equal: Array, to: Array, below: Array | None = None) -> Array:
+def _linear_program(cost: np.ndarray, equal: np.ndarray, to: np.ndarray, below: np.ndarray | None = None) -> np.ndarray:
     """argmin cost . v subject to equal v = to, below v <= 0 and v >= 0."""
     ceiling = None if below is None else np.zeros(len(below))
     found = linprog(cost, A_ub=below, b_ub=ceiling, A_eq=equal, b_eq=to, method="highs")
@@ -121,8 +124,12 @@ def _linear_program(cost: Array, equal: Array, to: Array, below: Array | None = 
 
 
 def gradient_descent_iterate(
-    X: Float[Array, "d n"], y: Float[Array, " n"], gamma: float, k: int, start: Float[Array, " d"] | None = None
-) -> Float[Array, " d"]:
+    X: Float[np.ndarray, "d n"],
+    y: Float[np.ndarray, " n"],
+    gamma: float,
+    k: int,
+    start: Float[np.ndarray, " d"] | None = None,
+) -> Float[np.ndarray, " d"]:
     """w_k of w <- w - gamma X (X^T w - y), as a filter of the spectrum, at a cost that does not depend on k.
 
     With X^T X = V diag(lam) V^T, from zero, w_k = X V diag((1 - (1 - gamma lam)^k) / lam) V^T y: a direction with
