@@ -23,13 +23,15 @@ extensions = [
     "plain_docstrings",
     "mathml",
     "assay_pages",
+    "module_pages",
     "command_help",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "generated/catalogue.md", "generated/modules"]
 default_role = "code"
 nitpicky = True
-# The types of other packages are named, not linked: a link would need their inventories from the network.
-nitpick_ignore_regex = [("py:.*", r"(?!biassay).*")]
+# The types of other packages are named, not linked: a link would need their inventories from the network. So are the
+# types that only a private module has.
+nitpick_ignore_regex = [("py:.*", r"(?!biassay).*|biassay.*\._.*")]
 nitpick_ignore = [("py:class", "biassay.configs.Config")]  # a type variable
 
 myst_enable_extensions = ["dollarmath", "deflist", "attrs_inline"]

@@ -52,6 +52,12 @@ def claim_text(claim: Claim) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table(rows: list[list[str]]) -> str:
+    """Rows of Markdown cells, the first one the header, as a table."""
+    cells = [("  - " if i else "* - ") + cell for row in rows for i, cell in enumerate(row)]
+    return "```{list-table}\n:header-rows: 1\n\n" + "\n".join(cells) + "\n```\n"
+
+
 def config_text(assay: Assay) -> str:
     """The fields of the configuration: what the docstring says of them, and their values in every profile."""
     kind = type(assay.profiles["quick"])
@@ -62,10 +68,8 @@ def config_text(assay: Assay) -> str:
         rows.append([f"`{field.name}`", *values, plain(" ".join(beside.get((kind.__name__, field.name), [])))])
     if not any(row[-1] for row in rows[1:]):
         rows = [row[:-1] for row in rows]
-    cells = [("  - " if i else "* - ") + cell for row in rows for i, cell in enumerate(row)]
-    table = "```{list-table}\n:header-rows: 1\n\n" + "\n".join(cells) + "\n```\n"
     said = [text for text in map(listed, inspect.getdoc(kind).split("\n\n")) if text.startswith("- ")]
-    return "\n\n".join([*map(escaped, said), table])
+    return "\n\n".join([*map(escaped, said), table(rows)])
 
 
 def page(assay: Assay) -> str:
@@ -98,11 +102,20 @@ Every field can be set: `biassay run {assay.name} --set field=value`, or `ba.run
 """
 
 
+def catalogue() -> str:
+    """Every assay with the sentence it tests and how long it takes, as a table."""
+    rows = [["assay", "what it tests", "claims", "quick profile"]]
+    for name, entry in CATALOGUE.items():
+        link, claims = f"[{name}](generated/assays/{name}.md)", str(len(entry.claims))
+        rows.append([link, plain(entry.sentence), claims, f"{entry.seconds:.0f} s"])
+    return table(rows)
+
+
 def _write(app: Sphinx) -> None:
     folder = Path(app.srcdir) / "generated" / "assays"
     folder.mkdir(parents=True, exist_ok=True)
     wanted = {folder / f"{name}.md": page(load(name)) for name in CATALOGUE}
-    for file, text in wanted.items():
+    for file, text in {**wanted, folder.parent / "catalogue.md": catalogue()}.items():
         if not file.exists() or file.read_text("utf-8") != text:
             file.write_text(text, "utf-8")
     for stale in set(folder.glob("*.md")) - set(wanted):
