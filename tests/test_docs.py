@@ -21,7 +21,7 @@ from biassay.assays import CATALOGUE
 
 ROOT = Path(__file__).parent.parent
 DOCS = ROOT / "docs"
-NOT_A_LIBRARY = ("biassay.cli", "biassay.assays.")
+NOT_A_LIBRARY = ("biassay.cli", "biassay.terminal", "biassay.assays.")
 """The command line has a page of its own, and so has every assay."""
 
 
