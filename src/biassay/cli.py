@@ -149,10 +149,10 @@ def _parsed(argv: Sequence[str]) -> List | Run | Report | Cite:
 
 
 def _first_sentence(box: str) -> str:
-    """The first paragraph in tyro's box as one line."""
-    lines = [line.strip("│ ") for line in box.splitlines() if line[:1] == "│"]
-    paragraph = next((k for k, line in enumerate(lines) if line.startswith("──")), len(lines))
-    return " ".join(" ".join(lines[:paragraph]).split()).rstrip(".") or "that is not a command"
+    """The message in tyro's error as one line; tyro frames it in lines, or has a title above it where it cannot."""
+    lines = [line.strip("│ ") for line in box.splitlines()]
+    rules = [k for k, line in enumerate(lines) if line.startswith(("╭", "╰", "──", "--"))]
+    return " ".join(" ".join(lines[rules[0] + 1 : rules[1]]).split()).rstrip(".")
 
 
 def _chosen(asked: Run) -> tuple[list[str], list[tuple[str, str, str]]]:

@@ -31,7 +31,67 @@ class Entry:
     papers: tuple[str, ...]
 
 
-CATALOGUE: dict[str, Entry] = {}
+CATALOGUE: dict[str, Entry] = {
+    "min-norm": Entry(
+        module="biassay.assays.min_norm",
+        sentence=(
+            "On under-determined least squares gradient descent finds the minimum-norm solution, and so does "
+            "every algorithm that reaches zero error inside the span of the data."
+        ),
+        claims=(
+            "gd-min-norm",
+            "gd-in-span",
+            "gd-interpolates",
+            "span-rule-distance",
+            "span-rule-span",
+            "span-rule-residual",
+            "zero-error-needed",
+            "decay-in-span",
+            "decay-is-ridge",
+            "projection-of-start",
+            "preconditioner-changes-norm",
+            "mirror-min-p-norm",
+            "mirror-dual-in-span",
+            "steepest-depends-on-step",
+        ),
+        seconds=25.0,
+        papers=(
+            "lecture_sgd",
+            "gunasekar2018geometry",
+        ),
+    ),
+    "adversarial-init": Entry(
+        module="biassay.assays.adversarial_init",
+        sentence="Bad global minima exist, and SGD started next to one converges to it.",
+        claims=(
+            "interpolation",
+            "attainable",
+            "adversarial-chance",
+            "bad-minimum",
+            "bad-minimum-every-seed",
+            "labels-beyond-scale",
+            "scale-share",
+            "stays-close",
+            "repair-l2",
+            "repair-m-l2",
+            "repair-da-m",
+            "repair-da-l2",
+            "any-two-suffice",
+            "replication",
+            "cnn-bad-minimum",
+            "cnn-repair",
+            "cnn-repair-matched",
+            "toy-disagreement",
+            "toy-length",
+            "toy-repair",
+        ),
+        seconds=100.0,
+        papers=(
+            "liu2020bad",
+            "lecture_sgd",
+        ),
+    ),
+}
 
 
 def find(name: str) -> Entry:
