@@ -68,8 +68,9 @@ def test_a_run_prints_writes_and_says_where(tmp_path: Path, capsys: pytest.Captu
         assert (folder / name).stat().st_size > 0
 
     assert cli.main(["run", "coins"]) == 0
-    out, _ = capsys.readouterr()
+    out, err = capsys.readouterr()
     assert "coins (quick, from the store)" in out
+    assert err == ""
     assert len(fake_assay.calls) == 2
     assert "dice" in (folder / "index.html").read_text()
     assert cli.main(["run", "coins", "--fresh"]) == 0

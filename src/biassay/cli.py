@@ -288,7 +288,8 @@ def _execute(asked: Run, plans: list[Plan], store: Store, results: list[Result])
     for plan in plans:
         assay = plan.assay
         expected = assay.seconds if plan.config == assay.profiles["quick"] else None
-        with display.assay(assay.name, expected) as listener:
+        known = not asked.fresh and store.path(assay.name, plan.key).exists()
+        with contextlib.nullcontext() if known else display.assay(assay.name, expected) as listener:
             result = execute(plan, store, fresh=asked.fresh, progress=listener)
         results.append(result)
         if not result.cached:
