@@ -8,6 +8,8 @@ from ._mirror import MirrorDescent as MirrorDescent
 from ._noisy import IsotropicNoise as IsotropicNoise
 from ._noisy import LabelNoise as LabelNoise
 from ._optax import Optax as Optax
+from ._ordered import AdversarialSGD as AdversarialSGD
+from ._ordered import ForcedSGD as ForcedSGD
 from ._preconditioned import FullMatrixAdaGrad as FullMatrixAdaGrad
 from ._preconditioned import PreconditionedDescent as PreconditionedDescent
 from ._row_column import CoordinateDescent as CoordinateDescent

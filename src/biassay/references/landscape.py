@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from numpy import ndarray as Array
+from numpy import ndarray
 from scipy.optimize import minimize
 
 _FLAT = 1e-6
@@ -45,25 +45,25 @@ class Landscape:
         if len(self.entries) != len(self.values):
             raise ValueError(f"got {len(self.values)} values for {len(self.entries)} entries")
 
-    def _misfit(self, A: Float[Array, "2 2"]) -> Float[Array, "2 2"]:
+    def _misfit(self, A: Float[ndarray, "2 2"]) -> Float[ndarray, "2 2"]:
         """A_ij - y_ij on the observed entries, 0 elsewhere."""
         gap = np.zeros((2, 2))
         for (i, j), value in zip(self.entries, self.values, strict=True):
             gap[i, j] = A[i, j] - value
         return gap
 
-    def J(self, A: Float[Array, "2 2"]) -> float:
+    def objective(self, A: Float[ndarray, "2 2"]) -> float:
         """The objective at A."""
         s = np.linalg.svd(A, compute_uv=False)
         fit = np.sum(self._misfit(A) ** 2) / (2 * len(self.values))
         return float(fit + self.decay * self.layers * np.sum(s ** (2 / self.layers)))
 
-    def gradient(self, A: Float[Array, "2 2"]) -> Float[Array, "2 2"]:
+    def gradient(self, A: Float[ndarray, "2 2"]) -> Float[ndarray, "2 2"]:
         """dJ/dA where A has rank 2: misfit / N + 2 lambda U S^{2/L - 1} V^T."""
         U, s, Vt = np.linalg.svd(A)
         return self._misfit(A) / len(self.values) + 2 * self.decay * (U * s ** (2 / self.layers - 1)) @ Vt
 
-    def rank_two_minimum(self) -> Float[Array, "2 2"] | None:
+    def rank_two_minimum(self) -> Float[ndarray, "2 2"] | None:
         """The lowest local minimum of rank 2, or None where there is none.
 
         From several values of the unobserved entry; a descent that ends on the ridge of rank 1 does not count.
@@ -80,7 +80,7 @@ class Landscape:
             if np.linalg.svd(start, compute_uv=False)[1] < _RANK_TWO:
                 continue
             A = minimize(
-                lambda a: self.J(a.reshape(2, 2)),
+                lambda a: self.objective(a.reshape(2, 2)),
                 start.ravel(),
                 jac=lambda a: self.gradient(a.reshape(2, 2)).ravel(),
                 method="BFGS",
@@ -88,18 +88,18 @@ class Landscape:
             ).x.reshape(2, 2)
             s = np.linalg.svd(A, compute_uv=False)
             settled = s[1] > _RANK_TWO * s[0] and np.abs(self.gradient(A)).max() < _FLAT
-            if settled and (best is None or self.J(A) < self.J(best)):
+            if settled and (best is None or self.objective(A) < self.objective(best)):
                 best = A
         return best
 
-    def rank_one_minimum(self) -> Float[Array, "2 2"]:
+    def rank_one_minimum(self) -> Float[ndarray, "2 2"]:
         """The lowest minimum among the matrices of rank at most 1."""
 
-        def matrix(z: Float[Array, " 3"]) -> Float[Array, "2 2"]:
+        def matrix(z: Float[ndarray, " 3"]) -> Float[ndarray, "2 2"]:
             root, left, right = z
             return root**2 * np.outer([np.cos(left), np.sin(left)], [np.cos(right), np.sin(right)])
 
-        def objective(z: Float[Array, " 3"]) -> float:
+        def objective(z: Float[ndarray, " 3"]) -> float:
             fit = np.sum(self._misfit(matrix(z)) ** 2) / (2 * len(self.values))
             return float(fit + self.decay * self.layers * np.abs(z[0]) ** (4 / self.layers))
 
