@@ -17,6 +17,8 @@ from ._adversarial_digits import VANILLA
 PAIRS = ("DA+M", "DA+L2", "M+L2")
 POSITIVE = (1e-9, math.inf)
 """More than 0: a mean difference of test accuracies is 0 or at least one image in all of them."""
+GROWING = (0.03, math.inf)
+"""More than what a control may lose: one without growth scatters around 0, so that "above 0" would not tell it off."""
 REPAIRED = (-0.02, 0.02)
 
 
@@ -267,7 +269,7 @@ CLAIMS = (
         cite="liu2020bad",
         provenance="seed",
         measure=_growth("S2"),
-        region=POSITIVE,
+        region=GROWING,
         control=_growth("NC1"),
         control_says="the same copies with their true labels (NC1)",
         premise=lambda data: (data.replicated_fit == 1).all(["replicated", "replication"]),

@@ -88,7 +88,7 @@ def keys(settings: Settings, stream: int) -> Key[Array, " seed"]:
 
 def splits(settings: Settings, train: int, test: int) -> digits.Split:
     """Every seed's split of the digits, raw, with a leading seed axis."""
-    return jax.vmap(lambda key: digits.split(key, train, test))(keys(settings, Stream.SPLIT))
+    return jax.jit(jax.vmap(lambda key: digits.split(key, train, test)))(keys(settings, Stream.SPLIT))
 
 
 def confusion_sets(settings: Settings, data: digits.Split) -> tuple[Batch, np.ndarray]:
@@ -114,11 +114,13 @@ def confusion_sets(settings: Settings, data: digits.Split) -> tuple[Batch, np.nd
 
 def drawn_sets(settings: Settings, data: digits.Split, attempt: np.ndarray) -> Batch:
     """Draw number `attempt` (seed,) of every seed's confusion set, whether it can be fitted or not."""
-    draw = partial(
-        confusion.confusion_set, copies=settings.replication, fraction=settings.fraction, classes=digits.CLASSES
-    )
     own = jax.vmap(jax.random.fold_in)(keys(settings, Stream.CONFUSION), attempt)
-    return jax.jit(jax.vmap(draw))(own, data.x)
+    return _draw(own, data.x, settings.replication, settings.fraction)
+
+
+@partial(jax.jit, static_argnums=(2, 3))
+def _draw(keys: Key[Array, " seed"], x: Array, copies: int, fraction: float) -> Batch:
+    return jax.vmap(lambda key, own: confusion.confusion_set(key, own, copies, fraction, digits.CLASSES))(keys, x)
 
 
 def first_copies(sets: Batch, replication: int, fewer: int) -> Batch:

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 
 from ..claims import bootstrap_interval
-from ..figures import Bars, Field, Figure, Line, Panel, Points, Role, Series, quantile_band
+from ..figures import Bars, Field, Figure, Panel, Points, Role, Series, quantile_band
 
 WORDS = {
     "S0": "random start (S0)",
@@ -17,6 +17,15 @@ WORDS = {
     "C": "before the true labels (C)",
 }
 ROLES: dict[str, Role] = {"S0": "reference", "S2": "result", "NC1": "control", "NC2": "second"}
+GROWTH: tuple[tuple[str, str, Role], ...] = (
+    ("S2", "adversarial start", "result"),
+    ("NC1", "true-label control", "control"),
+)
+STARTS: tuple[tuple[str, str, Role], ...] = (
+    ("S0", "random start", "reference"),
+    ("S3", "adversarial start", "result"),
+)
+CLASSES: tuple[tuple[int, Role], ...] = ((-1, "result"), (1, "second"))
 INTERVAL = "bars: 95% bootstrap interval of the mean over seeds"
 PICTURES = {
     "random": "random initialisation",
@@ -33,10 +42,11 @@ def figures(data: xr.Dataset) -> tuple[Figure, ...]:
 
 def _means(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean over seeds and its interval, of values (seed, category); the mean alone where there is one seed."""
-    middle = values.mean("seed").values
-    if values.sizes["seed"] == 1:
+    samples = np.asarray(values, float)
+    middle = samples.mean(0)
+    if len(samples) == 1:
         return middle, middle, middle
-    low, high = np.transpose([bootstrap_interval(column) for column in values.transpose(..., "seed").values])
+    low, high = np.transpose([bootstrap_interval(column) for column in samples.T])
     return middle, low, high
 
 
@@ -72,10 +82,7 @@ def _gap(data: xr.Dataset) -> Figure:
         compat="override",
     ).transpose("seed", "part")
     names = ("gap S0 - S2", "scale S0 - NC2", "labels NC2 - S2", "control S0 - NC1")
-    growth = tuple(
-        _points(data.replication.values, _loss(data, setup), words, role)
-        for setup, words, role in (("S2", "adversarial start", "result"), ("NC1", "true-label control", "control"))
-    )
+    growth = tuple(_points(data.replication.values, _loss(data, setup), words, role) for setup, words, role in GROWTH)
     return Figure(
         name="bad-minimum",
         title="A start that has memorised random labels costs test accuracy",
@@ -117,7 +124,7 @@ def _curves(data: xr.Dataset) -> Figure:
     return Figure(
         name="curves",
         title="Training on the true labels",
-        caption="Each run stops at the third check at which all seeds fit all training images. Line: median over seeds; "
+        caption="Each run stops at the third check at which all seeds fit all the images. Line: median over seeds; "
         "band: the central 90%.",
         panels=(
             Panel(
@@ -133,28 +140,30 @@ def _curves(data: xr.Dataset) -> Figure:
 def _escape(data: xr.Dataset) -> Figure:
     regularisers = [str(name)[3:-1] for name in data.setup.values if str(name).startswith("S3[")]
 
-    def panel(title: str, variable: str, ylabel: str) -> Panel:
-        return Panel(
-            title=title,
-            xlabel="regularisers",
-            ylabel=ylabel,
-            series=tuple(
-                _points(regularisers, data[variable].sel(setup=[f"{start}[{r}]" for r in regularisers]), words, role)
-                for start, words, role in (
-                    ("S0", "random start", "reference"),
-                    ("S3", "adversarial start", "result"),
-                )
-            ),
-        )
-
+    names = ["all three" if name == "DA+M+L2" else name for name in regularisers]
+    test, worst_fit = [], []
+    for start, words, role in STARTS:
+        setups = [f"{start}[{name}]" for name in regularisers]
+        test.append(_points(names, data.test.sel(setup=setups), words, role))
+        worst_fit.append(Points(names, data.train.sel(setup=setups).min("seed").values, words, role))
     return Figure(
         name="escape",
         title="Which regularisers leave the bad minimum",
-        caption="Both starts with the same regularisers at one effective step size (none: that step size alone). A pair "
-        f"of points that meet is a repair, if all training images are fitted. {INTERVAL}.",
+        caption="Both starts with the same regularisers at one effective step size (none: that step size alone). A "
+        f"pair of points that meet is a repair, if all training images are fitted. {INTERVAL}.",
         panels=(
-            panel("Does the start still matter?", "test", "test accuracy"),
-            panel("Are the training images fitted?", "train", "train accuracy"),
+            Panel(
+                title="Does the start still matter?",
+                xlabel="regularisers",
+                ylabel="test accuracy",
+                series=tuple(test),
+            ),
+            Panel(
+                title="Are the training images fitted?",
+                xlabel="regularisers",
+                ylabel="train accuracy, worst seed",
+                series=tuple(worst_fit),
+            ),
         ),
     )
 
@@ -166,8 +175,8 @@ def _closeness(data: xr.Dataset) -> Figure:
     return Figure(
         name="closeness",
         title="Vanilla SGD stays where it started",
-        caption="Distances over all parameters, started at the adversarial initialisation; above 1 the network is nearer "
-        f"to the random initialisation than to the adversarial one. {INTERVAL}.",
+        caption="Distances over all parameters, started at the adversarial initialisation; above 1 the network is "
+        f"nearer to the random initialisation than to the adversarial one. {INTERVAL}.",
         panels=(
             Panel(
                 title="Distance travelled, relative to the random start's",
@@ -193,7 +202,7 @@ def _toy_pictures(data: xr.Dataset) -> Figure:
         )
         clouds = (
             Points(points[labels == label, 0], points[labels == label, 1], f"class {label:+d}", role)
-            for label, role in ((-1, "result"), (1, "second"))
+            for label, role in CLASSES
         )
         return Panel(title=title, xlabel="x0", ylabel="x1", series=(field, *clouds), equal_aspect=True)
 
@@ -209,17 +218,18 @@ def _toy_pictures(data: xr.Dataset) -> Figure:
 def _toy_geometry(data: xr.Dataset) -> Figure:
     setups = [str(name) for name in data.toy_setup.values if str(name).startswith("S")]
     chosen = data.sel(toy_setup=setups)
-    straight = Line(setups, np.ones(len(setups)), "a vertical line", "reference")
     return Figure(
         name="toy-geometry",
         title="How winding the boundary is",
-        caption=f"Every set-up fits all training points. {INTERVAL}.",
+        caption=f"The line that separates the clouds best has length 1. {INTERVAL}.",
         panels=(
             Panel(
                 title="Length of the decision boundary",
                 xlabel="set-up",
                 ylabel="length (heights of the window)",
-                series=(_bars(chosen.toy_length, tuple(setups)), straight),
+                series=(_bars(chosen.toy_length, tuple(setups)),),
+                region=(0.0, 1.3),
+                region_label="claimed for S3[DA+M+L2]",
             ),
             Panel(
                 title="Disagreement with the Bayes line",
