@@ -30,7 +30,7 @@ from ..models.linear_regression import linear_regression
 from ..probes import weights
 from ..references.min_norm import dual_map, min_norm, min_p_norm, projection, ridge, weighted_min_norm
 from ..simulation import simulate
-from ._min_norm_algorithms import CHECKPOINTS, Trajectory, Setting, adam, algorithms, vanishing
+from ._min_norm_algorithms import CHECKPOINTS, Setting, Trajectory, adam, algorithms, vanishing
 from ._min_norm_claims import CLAIMS
 from ._min_norm_config import Config
 from ._min_norm_figures import figures
