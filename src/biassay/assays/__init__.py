@@ -51,6 +51,7 @@ CATALOGUE: dict[str, Entry] = {
             "projection-of-start",
             "preconditioner-changes-norm",
             "mirror-min-p-norm",
+            "mirror-min-p-norm-at-zero-error",
             "mirror-dual-in-span",
             "steepest-depends-on-step",
         ),
