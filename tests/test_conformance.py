@@ -26,6 +26,10 @@ def least_squares(dtype):
     return ba.Problem(linear, jnp.asarray(x, dtype), jnp.asarray(y, dtype), half_squared_error)
 
 
+def greedy(problem, w):
+    return -problem.risk(w)
+
+
 # Every dynamics of the package, on linear least squares with 6 examples and 8 parameters.
 DYNAMICS = {
     "GradientDescent": lambda: ba.GradientDescent(0.1, momentum=0.5, weight_decay=0.01),
@@ -43,6 +47,8 @@ DYNAMICS = {
     "PreconditionedDescent": lambda: all_dynamics.PreconditionedDescent(
         0.05, jnp.linspace(0.5, 2.0, 8, dtype=jnp.float32)
     ),
+    "ForcedSGD": lambda: all_dynamics.ForcedSGD(0.1, 20, (0, 1)),
+    "AdversarialSGD": lambda: all_dynamics.AdversarialSGD(0.1, greedy),
     "FullMatrixAdaGrad": lambda: all_dynamics.FullMatrixAdaGrad(0.1),
 }
 

@@ -61,6 +61,38 @@ CATALOGUE: dict[str, Entry] = {
             "gunasekar2018geometry",
         ),
     ),
+    "rank-jumps": Entry(
+        module="biassay.assays.rank_jumps",
+        sentence=(
+            "SGD on an L2-regularized deep linear network jumps from a minimum of high rank to one of low rank, and never "
+            "back."
+        ),
+        claims=(
+            "landscape-ratio",
+            "landscape-gone",
+            "jump-happens",
+            "jump-happens-rate",
+            "jump-monotone-eta",
+            "jump-monotone-lambda",
+            "jump-monotone-rare",
+            "jump-constructive",
+            "jump-constructive-short",
+            "one-way",
+            "one-way-bound",
+            "one-way-two-layers",
+            "one-way-two-layers-completion",
+            "one-way-adversarial",
+            "not-diffusive",
+            "offshoot-jumped",
+            "offshoot-not-jumped",
+            "closure-theorem-regime",
+            "closure-theorem-decay",
+            "closure-demo-regime",
+            "width-reduction",
+        ),
+        seconds=20.0,
+        papers=("wang2024jumps",),
+    ),
     "adversarial-init": Entry(
         module="biassay.assays.adversarial_init",
         sentence="Bad global minima exist, and SGD started next to one converges to it.",

@@ -15,6 +15,8 @@ class Config:
     layers: L, at least 3 (two layers are the control).
     etas, lambdas: the jump map's axes.
     steps: SGD steps of the jump map, and of gradient descent beside it.
+    trial_steps: SGD steps of the trials in the cell of largest eta and lambda, and the time in which jumps of another
+        cell must be rare.
     settle_steps: gradient-descent steps from the start to the rank-2 minimum.
     gone_lambda: a lambda at which there is no rank-2 minimum.
     demo_eta, demo_lambda: the cell of the offshoots, isotropic noise, adversary, demo regime and widths.
@@ -38,6 +40,7 @@ class Config:
     etas: tuple[float, ...] = (0.3, 0.4, 0.5)
     lambdas: tuple[float, ...] = (0.022, 0.024)
     steps: int = 50_000
+    trial_steps: int = 50_000
     settle_steps: int = 20_000
     gone_lambda: float = 0.026
     demo_eta: float = 0.4

@@ -44,6 +44,8 @@ DIFFUSED = 0.1
 UNDECIDED = 1e-2
 """Between `JUMPED` and this s2/s1 a checkpoint is neither jumped nor not: it is still decaying."""
 
+_CACHED_LANES = 512
+
 TIGHT = LowRankRegion(r=1, alpha=0.01, eps1=1e-3, eps2=0.1, C=3.0)
 LOOSE = LowRankRegion(r=1, alpha=0.3, eps1=0.05, eps2=0.3, C=3.0)
 
@@ -66,8 +68,8 @@ class Setting:
 
     @property
     def block(self) -> int:
-        """Lanes a call: as many as the jump map has."""
-        return self.config.seeds * len(self.config.etas) * len(self.config.lambdas)
+        """Lanes a call: as many as the jump map has, unless they are too many for the caches."""
+        return min(self.config.seeds * len(self.config.etas) * len(self.config.lambdas), _CACHED_LANES)
 
     def landscape(self, decay: float, layers: int | None = None) -> Landscape:
         """The exact landscape at this lambda."""
@@ -87,38 +89,40 @@ class Setting:
         return self.factors([[1.0, 0.5], [self.config.epsilon, 1.0]])
 
 
-def passage(steps: np.ndarray, ratio: np.ndarray, horizon: int) -> tuple[np.ndarray, np.ndarray]:
-    """When a run jumped (the first recorded step up to `horizon`, else NaN), and whether it ever came back.
+def passage(steps: np.ndarray, ratio: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """When a run was first seen at rank 1 (NaN: never), and whether it ever came back.
 
     ratio: (..., records). Both results have shape (...).
     """
-    below = (ratio < JUMPED) & (steps <= horizon)
+    below = ratio < JUMPED
     jumped = below.any(axis=-1)
     first = np.where(jumped, below.argmax(axis=-1), len(steps))
     after = np.arange(len(steps)) > first[..., None]
     back = (after & (ratio > RETURNED)).any(axis=-1)
-    return np.where(jumped, steps[np.minimum(first, len(steps) - 1)].astype(float), np.nan), back
+    when = np.where(jumped, steps[np.minimum(first, len(steps) - 1)].astype(float), np.nan)
+    return when, np.asarray(back)
 
 
-def settled(setting: Setting) -> tuple[Variables, Weights, Weights]:
+def settled(setting: Setting) -> tuple[Variables, Weights, Weights, Weights]:
     """Gradient descent from the start to the rank-2 minimum of every cell, and on from there as the control.
 
     Returns:
-        The variables, the settled factors with leading axes (eta, lambda), and those of the demonstration cell.
+        The variables, the settled factors with leading axes (eta, lambda), those of the demonstration cell, and those
+        of the forced column.
     """
     c = setting.config
     lambdas = (*c.lambdas, c.gone_lambda)
     eta, decay = (axis.ravel() for axis in np.meshgrid(c.etas, lambdas, indexing="ij"))
-    eta, decay = np.append(eta, c.demo_eta), np.append(decay, c.demo_lambda)
+    eta, decay = np.append(eta, [c.demo_eta, c.forced_eta]), np.append(decay, [c.demo_lambda, c.forced_lambda])
     shape, common = (len(c.etas), len(lambdas)), {"lr": eta, "weight_decay": 2 * decay, "seed": c.seed, "stream": 0}
     first = train(
         setting.problem, GradientDescent, repeat(setting.start, len(eta)), c.settle_steps, label="settle", **common
     )
     then = train(setting.problem, GradientDescent, first.end, c.steps, label="gradient descent", **common)
-    cells = tuple(W[:-1].reshape(*shape, *W.shape[1:])[:, :-1] for W in first.end)
-    ratio = first.ratio[:-1, -1].reshape(shape)
-    jump, _ = passage(then.steps, then.ratio[:-1], c.steps)
-    track = then.ratio[:-1].reshape(*shape, -1)
+    cells = tuple(W[:-2].reshape(*shape, *W.shape[1:])[:, :-1] for W in first.end)
+    ratio = first.ratio[:-2, -1].reshape(shape)
+    jump, _ = passage(then.steps, then.ratio[:-2])
+    track = then.ratio[:-2].reshape(*shape, -1)
     two = [setting.landscape(value).rank_two_minimum() for value in lambdas]
     one = [setting.rank_one(value) for value in lambdas]
     exact = [np.nan if A is None else second_over_first(A) for A in two]
@@ -137,7 +141,7 @@ def settled(setting: Setting) -> tuple[Variables, Weights, Weights]:
         "J_rank_2": (("lambda",), levels[1][:-1], "J at the rank-2 minimum"),
         "A01_rank_1": (("lambda",), [A[0, 1] for A in one[:-1]], "unobserved entry of the rank-1 minimum"),
     }
-    return variables, cells, tuple(W[-1] for W in first.end)
+    return variables, cells, tuple(W[-2] for W in first.end), tuple(W[-1] for W in first.end)
 
 
 def second_over_first(A: np.ndarray) -> float:
@@ -151,11 +155,12 @@ def jump_map(setting: Setting, cells: Weights) -> Variables:
     c = setting.config
     eta, decay, _ = np.meshgrid(c.etas, c.lambdas, np.arange(c.seeds), indexing="ij")
     starts = tuple(np.repeat(W[:, :, None], c.seeds, axis=2) for W in cells)
-    common = {"steps": c.steps, "seed": c.seed, "block": setting.block}
+    common = {"seed": c.seed, "block": setting.block}
     track = train(
         setting.problem,
         single_sample,
         flatten(starts, 3),
+        c.steps,
         label="jump map",
         stream=1,
         lr=eta.ravel(),
@@ -163,19 +168,20 @@ def jump_map(setting: Setting, cells: Weights) -> Variables:
         **common,
     )
     ratio = np.moveaxis(track.ratio.reshape(*eta.shape, -1), 2, 0)
-    step, back = passage(track.steps, ratio, c.steps)
+    step, back = passage(track.steps, ratio)
     corner = int(np.argmax(c.etas)), int(np.argmax(c.lambdas))
     more = train(
         setting.problem,
         single_sample,
         repeat(tuple(W[corner] for W in cells), c.trials),
+        c.trial_steps,
         label="jump cell",
         stream=2,
         lr=max(c.etas),
         weight_decay=2 * max(c.lambdas),
         **common,
     )
-    more_step, more_back = passage(more.steps, more.ratio, c.steps)
+    more_step, more_back = passage(more.steps, more.ratio)
     cell = ("seed", "eta", "lambda")
     return {
         "step": (("step",), track.steps, "steps taken"),
