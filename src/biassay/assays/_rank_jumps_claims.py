@@ -229,7 +229,7 @@ CLAIMS = (
     ),
     Claim(
         name="one-way-bound",
-        says="With 95 % confidence less than one in a hundred of the runs that jumped would come back in the time left.",
+        says="With 95 % confidence less than one in a hundred of the runs that jumped comes back in the time left.",
         measure=returned,
         region=(0.0, 0.01),
         control=lambda data: data.two_escaped,

@@ -57,8 +57,8 @@ def run(config: Config) -> xr.Dataset:
 ASSAY = Assay(
     name="rank-jumps",
     sentence=(
-        "SGD on an L2-regularized deep linear network jumps from a minimum of high rank to one of low rank, and never "
-        "back."
+        "SGD on an L2-regularized deep linear network jumps from a minimum of high rank to one of low rank, and "
+        "never back."
     ),
     mathematics=MATHEMATICS,
     papers=("wang2024jumps",),
