@@ -188,16 +188,13 @@ def _group(result: Reportable) -> Html:
 
 
 def _row(page: str, verdict: Verdict) -> Html:
-    unit = verdict.unit
+    measured = " ".join(filter(None, [_words.interval(verdict.interval), verdict.unit]))
     cells = [
         ("Verdict", join([_badge(verdict.outcome), _recorded(verdict)])),
-        ("Measured", _stack(_words.with_unit(_words.number(verdict.value), unit), _words.interval(verdict.interval))),
-        ("Claimed", _words.with_unit(_words.region(verdict.region), unit)),
+        ("Measured", _stack(_words.number(verdict.value), measured)),
+        ("Claimed", _words.region(verdict.region)),
         ("Seeds", _stack(str(verdict.n), f"{verdict.diverged} diverged")),
-        (
-            "Control",
-            _stack(_words.with_unit(_words.number(verdict.control), unit), f"n\u00a0=\u00a0{verdict.n_control}"),
-        ),
+        ("Control", _stack(_words.number(verdict.control), f"n\u00a0=\u00a0{verdict.n_control}")),
     ]
     return fill(
         """<tr data-outcome="{outcome}">
