@@ -64,8 +64,8 @@ CATALOGUE: dict[str, Entry] = {
     "rank-jumps": Entry(
         module="biassay.assays.rank_jumps",
         sentence=(
-            "SGD on an L2-regularized deep linear network jumps from a minimum of high rank to one of low rank, and "
-            "never back."
+            "SGD on an L2-regularized deep linear network jumps from a minimum of high rank to one of low rank, "
+            "and never back."
         ),
         claims=(
             "landscape-ratio",
@@ -99,6 +99,7 @@ CATALOGUE: dict[str, Entry] = {
         claims=(
             "interpolation",
             "attainable",
+            "confusion-fitted",
             "adversarial-chance",
             "bad-minimum",
             "bad-minimum-every-seed",

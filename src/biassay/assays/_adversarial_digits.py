@@ -54,6 +54,7 @@ class Settings:
         whether all seeds fit all training examples, and the `checks`-th such check ends the run.
     regularisers: name -> (momentum, weight decay, augmented?), trained for `epochs` epochs at
         lr = effective_lr (1 - momentum).
+    random_labels: whether S1 is run.
     """
 
     seed: int
@@ -70,6 +71,7 @@ class Settings:
     regularisers: Mapping[str, tuple[float, float, bool]]
     effective_lr: float
     epochs: int
+    random_labels: bool = True
 
 
 @dataclass(frozen=True)
@@ -121,6 +123,12 @@ def drawn_sets(settings: Settings, data: digits.Split, attempt: np.ndarray) -> B
 @partial(jax.jit, static_argnums=(2, 3))
 def _draw(keys: Key[Array, " seed"], x: Array, copies: int, fraction: float) -> Batch:
     return jax.vmap(lambda key, own: confusion.confusion_set(key, own, copies, fraction, digits.CLASSES))(keys, x)
+
+
+@jax.jit
+def _random_labels(keys: Key[Array, " seed"], y: Array) -> Array:
+    """Labels uniform over the classes, of the shape of `y`."""
+    return jax.vmap(lambda key, own: jax.random.randint(key, own.shape, 0, digits.CLASSES))(keys, y)
 
 
 def first_copies(sets: Batch, replication: int, fewer: int) -> Batch:
@@ -282,15 +290,12 @@ def every_setup(study: Study, sets: Batch) -> xr.Dataset:
     bad, good = fitted_starts(study, sets)
     adversarial, informed = PerSeed(bad.params), PerSeed(good.params)
     matched = PerSeed(jax.jit(jax.vmap(norm_matched))(start.value, adversarial.value))
-    labels = jax.vmap(lambda key, y: jax.random.randint(key, y.shape, 0, digits.CLASSES))(
-        keys(settings, Stream.RANDOM_LABELS), study.data.y
-    )
     runs = {"C": bad, "C true": good}
     for name, origin in zip(VANILLA, (start, adversarial, informed, matched), strict=True):
         runs[name] = study.vanilla(origin, name)
-    runs["S1"] = study.train(
-        study.problem(study.data.x, labels), start, "S1", lr=settings.lr, epochs=settings.epochs, every=settings.epochs
-    )
+    if settings.random_labels:
+        random = study.problem(study.data.x, _random_labels(keys(settings, Stream.RANDOM_LABELS), study.data.y))
+        runs["S1"] = study.train(random, start, "S1", lr=settings.lr, epochs=settings.epochs, every=settings.epochs)
     for regulariser in settings.regularisers:
         for name, origin in (("S0", start), ("S3", adversarial)):
             label = f"{name}[{regulariser}]"

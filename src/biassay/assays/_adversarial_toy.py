@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -95,6 +96,26 @@ def boundary_length(labels: Bool[Array, "h w"]) -> Float[Array, ""]:
     return crossed_along_x0 + crossed_along_x1 * (right - left) / (high - low)
 
 
+@partial(jax.jit, static_argnums=1)
+def _drawn(seeds: Int[Array, " seed"], settings: Settings) -> tuple[Batch, Batch, Array, Batch, PyTree]:
+    """Every seed's points, test points, coin flips, points with their copies, and random initialisation."""
+
+    def of_seed(seed: Int[Array, ""]) -> tuple[Batch, Batch, Array, Batch, PyTree]:
+        def key(stream: Stream) -> Key[Array, ""]:
+            return jax.random.fold_in(jax.random.key(seed), stream)
+
+        points = clouds(key(Stream.POINTS), settings.points)
+        return (
+            points,
+            clouds(key(Stream.TEST_POINTS), TEST),
+            jax.random.rademacher(key(Stream.COINS), (settings.points,), jnp.int32),
+            with_copies(key(Stream.COPIES), points, settings.copies, settings.spread),
+            mlp.init(key(Stream.INIT), (2, settings.width, settings.width, 1), "uniform"),
+        )
+
+    return jax.vmap(of_seed)(seeds)
+
+
 @eqx.filter_jit
 def _geometry(params: PyTree, scale: float) -> tuple[Array, Array, Array]:
     """Disagreement, boundary length and the probability of label +1 on the grid, for every seed."""
@@ -130,16 +151,7 @@ def toy_study(settings: Settings) -> xr.Dataset:
         the grid, `toy_points` (point, coordinate) and `toy_labels` (point).
     """
     s = settings
-    roots = jax.vmap(jax.random.key)(jnp.arange(s.seed, s.seed + s.seeds))
-
-    def keys(stream: Stream) -> Key[Array, " seed"]:
-        return jax.vmap(jax.random.fold_in, (0, None))(roots, stream)
-
-    points = jax.vmap(clouds, (0, None))(keys(Stream.POINTS), s.points)
-    held_out = jax.vmap(clouds, (0, None))(keys(Stream.TEST_POINTS), TEST)
-    coins = jax.vmap(lambda key: jax.random.rademacher(key, (s.points,), jnp.int32))(keys(Stream.COINS))
-    copied = jax.vmap(lambda key, x, y: with_copies(key, Batch(x, y), s.copies, s.spread))(keys(Stream.COPIES), *points)
-    start = jax.vmap(lambda key: mlp.init(key, (2, s.width, s.width, 1), "uniform"))(keys(Stream.INIT))
+    points, held_out, coins, copied, start = _drawn(jnp.arange(s.seed, s.seed + s.seeds), s)
 
     def problem(x: Float[Array, "seed n 2"], y: Int[Array, "seed n"]) -> PerSeed[Problem]:
         test = Batch(s.scale * held_out.x, held_out.y)
