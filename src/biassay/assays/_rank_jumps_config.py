@@ -22,8 +22,8 @@ class Config:
     demo_eta, demo_lambda: the cell of the offshoots, isotropic noise, adversary, demo regime and widths.
     checkpoints, checkpoint_every: number and spacing in steps of the main run's checkpoints.
     anneal_eta, anneal_lambdas, anneal_steps: how an offshoot goes on, one lambda after the other.
-    forced_eta, forced_lambda, forced_steps, free_steps: forced column for T steps, T in increasing order; `free_steps`
-        counts from the first step on.
+    forced_eta, forced_lambda, forced_steps, free_steps: forced column for T steps, T in increasing order, and the free
+        steps after the longest.
     sigmas, langevin_steps: noise a step and parameter, in increasing order, and steps.
     adversarial_s2, adversarial_steps: second singular values planted, the small one first, and steps.
     depth_eta, depth_noise, depth_steps: two layers against L from rank 1 plus noise.

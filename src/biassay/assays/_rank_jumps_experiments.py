@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, TypeAlias
 
 import jax
@@ -12,13 +12,15 @@ import numpy as np
 
 from ..dynamics import AdversarialSGD, ForcedSGD, GradientDescent, IsotropicNoise
 from ..models import deep_linear
-from ..probes import LowRankRegion, second_singular_value
+from ..probes import LowRankRegion, second_singular_value, singular_ratio
 from ..problem import Problem
 from ..references.landscape import Landscape
+from ..simulation import simulate
 from ._rank_jumps_config import Config
 from ._rank_jumps_runs import (
     FIRST_COLUMN,
     OBSERVED,
+    RECORDS,
     Weights,
     around,
     factorize,
@@ -50,6 +52,9 @@ TIGHT = LowRankRegion(r=1, alpha=0.01, eps1=1e-3, eps2=0.1, C=3.0)
 LOOSE = LowRankRegion(r=1, alpha=0.3, eps1=0.05, eps2=0.3, C=3.0)
 
 
+_rank_one_minimum = cache(Landscape.rank_one_minimum)
+
+
 @dataclass(frozen=True)
 class Setting:
     """What all experiments share."""
@@ -77,7 +82,7 @@ class Setting:
 
     def rank_one(self, decay: float, layers: int | None = None) -> np.ndarray:
         """The rank-one minimum of the landscape."""
-        return self.landscape(decay, layers).rank_one_minimum()
+        return _rank_one_minimum(self.landscape(decay, layers))
 
     def factors(self, A: Any, layers: int | None = None) -> Weights:
         """Balanced factors of A."""
@@ -114,7 +119,8 @@ def settled(setting: Setting) -> tuple[Variables, Weights, Weights, Weights]:
     lambdas = (*c.lambdas, c.gone_lambda)
     eta, decay = (axis.ravel() for axis in np.meshgrid(c.etas, lambdas, indexing="ij"))
     eta, decay = np.append(eta, [c.demo_eta, c.forced_eta]), np.append(decay, [c.demo_lambda, c.forced_lambda])
-    shape, common = (len(c.etas), len(lambdas)), {"lr": eta, "weight_decay": 2 * decay, "seed": c.seed, "stream": 0}
+    shape = len(c.etas), len(lambdas)
+    common = {"lr": eta, "weight_decay": 2 * decay, "seed": c.seed, "stream": 0, "block": c.seeds}
     first = train(
         setting.problem, GradientDescent, repeat(setting.start, len(eta)), c.settle_steps, label="settle", **common
     )
@@ -266,27 +272,21 @@ def offshoots(setting: Setting, start: Weights) -> Variables:
 def forced_column(setting: Setting, start: Weights) -> Variables:
     """Only entries of column 0 for T steps, then free SGD: a way to rank 1 of positive probability."""
     c = setting.config
-    starts = repeat(start, c.seeds * len(c.forced_steps))
-    duration = np.repeat(c.forced_steps, c.seeds)
-
-    def forced(lr: Any, weight_decay: Any, duration: Any) -> ForcedSGD:
-        return ForcedSGD(lr, duration, FIRST_COLUMN, weight_decay)
-
-    track = train(
+    run = simulate(
         setting.problem,
-        forced,
-        starts,
-        c.free_steps,
+        ForcedSGD(c.forced_eta, 0.0, FIRST_COLUMN, 2 * c.forced_lambda),
+        start,
+        steps=c.forced_steps[-1] + c.free_steps,
+        probes={"ratio": singular_ratio},
+        record=1,
+        seeds=c.seeds,
         seed=c.seed,
         stream=4,
+        sweep={"duration": c.forced_steps},
         label="forced column",
-        lr=c.forced_eta,
-        weight_decay=2 * c.forced_lambda,
-        duration=duration,
     )
-    ends = track.ratio[:, -1].reshape(len(c.forced_steps), c.seeds)
     return {
-        "forced_ratio": (("forced", "seed"), ends, "s2/s1 at the end, after T forced steps"),
+        "forced_ratio": (("seed", "forced"), run.data.ratio[..., -1].values, "s2/s1 at the end, after T forced steps"),
         "forced_probability": (
             ("forced",),
             (2 / 3) ** np.asarray(c.forced_steps, float),
@@ -298,25 +298,20 @@ def forced_column(setting: Setting, start: Weights) -> Variables:
 def langevin(setting: Setting) -> Variables:
     """Gradient descent with isotropic Gaussian noise, from the rank-1 minimum."""
     c = setting.config
-    base = setting.factors(setting.rank_one(c.demo_lambda))
-
-    def noisy(lr: Any, std: Any, weight_decay: Any) -> IsotropicNoise:
-        return IsotropicNoise(lr, std, weight_decay=weight_decay)
-
-    track = train(
+    run = simulate(
         setting.problem,
-        noisy,
-        repeat(base, c.seeds * len(c.sigmas)),
-        c.langevin_steps,
+        IsotropicNoise(c.demo_eta, 0.0, weight_decay=2 * c.demo_lambda),
+        setting.factors(setting.rank_one(c.demo_lambda)),
+        steps=c.langevin_steps,
+        probes={"ratio": singular_ratio},
+        record=min(RECORDS, c.langevin_steps),
+        seeds=c.seeds,
         seed=c.seed,
         stream=5,
+        sweep={"std": c.sigmas},
         label="isotropic noise",
-        lr=c.demo_eta,
-        std=np.repeat(c.sigmas, c.seeds),
-        weight_decay=2 * c.demo_lambda,
     )
-    ratio = track.ratio.reshape(len(c.sigmas), c.seeds, -1)
-    axes = ("sigma", "seed")
+    ratio, axes = run.data.ratio.values, ("seed", "sigma")
     return {
         "langevin_escaped": (axes, (ratio > DIFFUSED).any(axis=-1), "escape from rank 1 under isotropic noise"),
         "langevin_time": (axes, (ratio < UNDECIDED).mean(axis=-1), "share of the time at s2/s1 < 0.01"),
@@ -341,6 +336,7 @@ def adversarial(setting: Setting) -> Variables:
         seed=c.seed,
         stream=6,
         label="adversarial order",
+        block=setting.block,
         lr=c.demo_eta,
         weight_decay=2 * c.demo_lambda,
     )

@@ -112,7 +112,8 @@ def jump_map(data: xr.Dataset) -> Figure:
         shares.append(Points(etas, band[0], f"λ = {decay:g}", _role(j), band[1], band[2]))
     shares.append(Points(etas, data.gd_jumped.max("lambda").values.astype(float), "gradient descent", "control"))
     if unseen:
-        rates.append(Points(*np.transpose(unseen), "no jump seen: 95% bound", "reference"))
+        where, bound = np.transpose(unseen)
+        rates.append(Points(where, bound, "no jump seen: 95% bound", "reference"))
     return Figure(
         name="jump-map",
         title="Jumps are the more frequent, the larger the step size and λ",
@@ -243,7 +244,7 @@ def closure(data: xr.Dataset) -> Figure:
         return _bars([names[k] for k in places], [flags[k] for k in places], label, role)
 
     reached = data.forced_ratio < JUMPED
-    band = np.transpose([_share(row) for row in reached.values])
+    band = np.transpose([_share(row) for row in reached.transpose("forced", "seed").values])
     return Figure(
         name="closure",
         title="Where the theorem holds, and where jumps are seen",

@@ -38,7 +38,8 @@ where gradient descent falls as well shows nothing, so gradient descent runs bes
 - **A jump has positive probability.** Every run starts at the rank-two minimum. It has *jumped* when
   $s_2 / s_1 < 10^{-4}$. The rate is the number of jumps over the steps at risk. At step sizes where none is seen, the
   statement rests on a construction: draw the entries of column 0 only, for $T$ steps. SGD does so with probability
-  $(2/3)^T$, which is positive, and invisible by sampling.
+  $(2/3)^T$, which is positive, and invisible by sampling. Where jumps are rare, 64 runs bound their share too loosely
+  for a verdict; the full profile has more.
 - **There is no way back.** A *reverse jump* is $s_2 / s_1 > 0.02$ after a jump. None among $M$ runs bounds the
   probability by about $3/M$; it does not measure zero. The stronger test is the adversary: at every step the entry
   after which $s_2$ is largest.

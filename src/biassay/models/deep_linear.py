@@ -8,6 +8,7 @@ written as multiply-and-sum instead of matrix products, let XLA fuse a whole ste
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TypeAlias
 
 import jax
@@ -73,6 +74,7 @@ def completion(entries: Sequence[tuple[int, int]], values: Sequence[float], shap
     return Problem(predict, jnp.asarray(masks), jnp.asarray(values, float), half_squared_error, gradient)
 
 
+@partial(jax.jit, static_argnames="layers")
 def balanced(A: Float[Array, "m n"], layers: int) -> Factors:
     """The factorization of A = U S V^T of least norm, of width min(m, n): W_1 = S^{1/L} V^T, ..., W_L = U S^{1/L}.
 
@@ -88,6 +90,7 @@ def balanced(A: Float[Array, "m n"], layers: int) -> Factors:
     return (root[:, None] * Vt, *[jnp.diag(root)] * (layers - 2), U * root[None, :])
 
 
+@partial(jax.jit, static_argnames=("shape", "layers", "width"))
 def random(key: Key[Array, ""], shape: tuple[int, int], layers: int, width: int, scale: float = 1.0) -> Factors:
     """Independent entries N(0, scale^2 / w).
 
