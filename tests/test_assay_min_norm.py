@@ -17,7 +17,7 @@ from biassay.assays._regression import draw_regressions, norm_ratios, regression
 from biassay.assays.min_norm import ASSAY, Config
 from biassay.dynamics import GradientDescent
 from biassay.models.linear_regression import linear_regression
-from biassay.probes import weights
+from biassay.probes import distance_to_min_norm, out_of_span, relative_residual, weights
 from biassay.references.min_norm import gradient_descent_iterate, min_norm
 
 SMALL = Config(
@@ -143,20 +143,16 @@ def test_the_dataset_survives_a_file(data, tmp_path):
     assert [figure.name for figure in ASSAY.figures(read.drop_dims("epsilon"))] == names[:-1]
 
 
-def test_measured_positions_agree_with_the_references(x64):
+def test_measured_positions_agree_with_the_probes(x64):
     drawn = draw_regressions(10_000, 2, 20, 6)
     w = np.random.default_rng(1).normal(size=(2, 3, 20))
-    lies = where_it_lies(drawn.problem, jnp.asarray(w))
+    lies = where_it_lies(drawn, w)
+    probes = {"residual": relative_residual, "span": out_of_span, "distance": distance_to_min_norm}
+    assert set(lies) == set(probes)
     for i in range(2):
-        X, y = drawn.X[i], drawn.y[i]
-        nearest = min_norm(X, y)
-        outside = w[i] - w[i] @ X @ np.linalg.inv(X.T @ X) @ X.T
-        size = np.linalg.norm(w[i], axis=1)
-        np.testing.assert_allclose(lies["span"][i], np.linalg.norm(outside, axis=1) / size, rtol=1e-10)
-        apart = np.linalg.norm(w[i] - nearest, axis=1) / np.linalg.norm(nearest)
-        np.testing.assert_allclose(lies["distance"][i], apart, rtol=1e-10)
-        left = np.linalg.norm(w[i] @ X - y, axis=1) / np.linalg.norm(y)
-        np.testing.assert_allclose(lies["residual"][i], left, rtol=1e-10)
+        problem = linear_regression(jnp.asarray(drawn.X[i].T), jnp.asarray(drawn.y[i]))
+        for name, probe in probes.items():
+            np.testing.assert_allclose(lies[name][i], [probe(problem, jnp.asarray(v)) for v in w[i]], rtol=1e-10)
 
 
 def test_a_regression_belongs_to_its_seed():

@@ -34,7 +34,7 @@ from ..dynamics import (
 from ..models.linear_regression import linear_regression
 from ..probes import weights
 from ..references.iterative_solvers import conjugate_gradients, lbfgs
-from ..simulation import PerSeed, simulate
+from ..simulation import Lanes, PerSeed, simulate
 from ._min_norm_config import Config
 from ._regression import Regressions
 
@@ -74,6 +74,7 @@ class Setting:
         steps: int,
         start: np.ndarray | None = None,
         problem: PerSeed[Any] | None = None,
+        lanes: Lanes = "vmap",
     ) -> Trajectory:
         """The path of `dynamics`, whose array-valued numbers have one row per seed, from zero or `start` (seed, d)."""
         config, problem = self.config, problem or self.problem
@@ -93,6 +94,7 @@ class Setting:
             record=kept.tolist(),
             seeds=config.seeds,
             seed=config.seed,
+            lanes=lanes,
             label=type(dynamics).__name__,
         )
         return Trajectory(kept, run.data["w"].sel(step=kept).values)
@@ -149,12 +151,12 @@ def _adagrad_in_span(at: Setting) -> Trajectory:
     """
     Q, R = np.linalg.qr(at.data.X)
     inside = PerSeed(linear_regression(jnp.asarray(R.swapaxes(1, 2)), jnp.asarray(at.data.y)))
-    path = at.follow(FullMatrixAdaGrad(0.5, 1e-4), at.config.adagrad_steps, problem=inside)
+    path = at.follow(FullMatrixAdaGrad(0.5, 1e-4), at.config.adagrad_steps, problem=inside, lanes="map")
     return Trajectory(path.steps, np.einsum("sdn,scn->scd", Q, path.w))
 
 
 def _adagrad(at: Setting, epsilon: float, inside: bool) -> Trajectory:
-    return at.follow(FullMatrixAdaGrad(0.5, epsilon, inside), at.config.adagrad_steps)
+    return at.follow(FullMatrixAdaGrad(0.5, epsilon, inside), at.config.adagrad_steps, lanes="map")
 
 
 def adam(at: Setting, lr: ExponentialDecay, steps: int, b1: float = 0.9, eps: float = 1e-8) -> Trajectory:

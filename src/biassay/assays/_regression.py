@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import xarray as xr
-from jaxtyping import Array, Float
+from jaxtyping import Float
 
 from ..dynamics import Optax
 from ..models.linear_regression import linear_regression
-from ..probes import distance_to_min_norm, out_of_span, relative_residual
+from ..probes import weights
 from ..problem import Problem
 from ..references.min_norm import min_l1_norm, min_linf_norm, min_norm
 from ..simulation import PerSeed, simulate
@@ -25,7 +24,14 @@ from ..simulation import PerSeed, simulate
 NORMS = {"L1": 1.0, "L2": 2.0, "Linf": np.inf}
 """Name and order of the norms in which a solution is compared with the smallest one."""
 
-_PROBES = {"residual": relative_residual, "span": out_of_span, "distance": distance_to_min_norm}
+MEASURES = {
+    "residual": "residual |Xᵀw − y| / |y|",
+    "span": "part of w outside the span of the data",
+    "distance": "distance to the minimum-norm solution, relative to its norm",
+}
+"""What `where_it_lies` measures, in words."""
+
+_PROBES = {"w": weights}
 
 
 class Regressions(NamedTuple):
@@ -53,16 +59,22 @@ def draw_regressions(seed: int, seeds: int, d: int, n: int) -> Regressions:
     return Regressions(*(np.stack(part) for part in zip(*drawn, strict=True)))
 
 
-@jax.jit
-def where_it_lies(problem: PerSeed[Problem], w: Float[Array, "seed ... d"]) -> dict[str, Float[Array, "seed ..."]]:
-    """`residual`, `span` and `distance` (see `biassay.probes`) of each of a seed's solutions."""
+def where_it_lies(data: Regressions, w: Float[np.ndarray, "seed ... d"]) -> dict[str, Float[np.ndarray, "seed ..."]]:
+    """How well each of a seed's solutions fits, and where it lies.
 
-    def lies(problem: Problem, w: Float[Array, "... d"]) -> dict[str, Array]:
-        flat = w.reshape(-1, w.shape[-1])
-        values = jax.vmap(lambda v: {name: probe(problem, v) for name, probe in _PROBES.items()})(flat)
-        return jax.tree.map(lambda value: value.reshape(w.shape[:-1]), values)
+    `residual` |X^T w - y| / |y|; `span` |w - Q Q^T w| / |w|, the part outside the span of X = Q R (0 for w = 0);
+    `distance` |w - w*| / |w*| to the minimum-norm solution w*.
+    """
 
-    return jax.vmap(lies)(problem.value, w)
+    def lies(X: np.ndarray, y: np.ndarray, w: np.ndarray) -> tuple[np.ndarray, ...]:
+        Q, _ = np.linalg.qr(X)
+        nearest, size = min_norm(X, y), np.linalg.norm(w, axis=-1)
+        residual = np.linalg.norm(w @ X - y, axis=-1) / np.linalg.norm(y)
+        outside = np.linalg.norm(w - w @ Q @ Q.T, axis=-1) / np.where(size > 0, size, 1.0)
+        return residual, outside, np.linalg.norm(w - nearest, axis=-1) / np.linalg.norm(nearest)
+
+    parts = zip(*map(lies, data.X, data.y, w), strict=True)
+    return dict(zip(("residual", "span", "distance"), map(np.stack, parts), strict=True))
 
 
 def smallest_norms(data: Regressions) -> Float[np.ndarray, "seed norm"]:
@@ -109,11 +121,10 @@ def regression_panel(
     if not 1 <= n < d:
         raise ValueError(f"a regression panel needs 1 <= n < d, got n={n}, d={d}")
     data = draw_regressions(seed, seeds, d, n)
-    start = jnp.zeros(d, data.problem.value.x.dtype)
     run = simulate(
         data.problem,
         Optax(transformation),
-        start,
+        jnp.zeros(d, data.problem.value.x.dtype),
         steps=steps,
         probes=_PROBES,
         record=20,
@@ -121,6 +132,9 @@ def regression_panel(
         seed=seed,
         label="regression panel",
     )
-    ratio = norm_ratios(data, np.asarray(run.params))
+    w = run.data["w"].values
+    lies = where_it_lies(data, w)
+    panel = run.data.drop_vars("w").assign_coords(norm=list(NORMS))
+    panel = panel.assign({name: (("seed", "step"), lies[name], {"long_name": MEASURES[name]}) for name in MEASURES})
     words = {"long_name": "norm of w over the smallest norm of an interpolator"}
-    return run.data.assign_coords(norm=list(NORMS)).assign(ratio=(("seed", "norm"), ratio, words))
+    return panel.assign(ratio=(("seed", "norm"), norm_ratios(data, w[:, -1]), words))

@@ -35,7 +35,7 @@ from ._min_norm_claims import CLAIMS
 from ._min_norm_config import Config
 from ._min_norm_figures import figures
 from ._min_norm_text import MATHEMATICS
-from ._regression import NORMS, Regressions, draw_regressions, norm_ratios, where_it_lies
+from ._regression import MEASURES, NORMS, Regressions, draw_regressions, norm_ratios, where_it_lies
 
 
 def references(config: Config, data: Regressions) -> dict[str, Callable[[int], np.ndarray]]:
@@ -79,14 +79,9 @@ def run(config: Config) -> xr.Dataset:
 
 def _where(at: Setting, w: np.ndarray) -> dict[str, tuple]:
     """Residual, part outside the span and distance along the paths `w` (seed, algorithm, checkpoint, d)."""
-    words = {
-        "residual": "residual |Xᵀw − y| / |y|",
-        "span": "part of w outside the span of the data",
-        "distance": "distance to the minimum-norm solution, relative to its norm",
-    }
-    lies = where_it_lies(at.problem, jnp.asarray(w))
+    lies = where_it_lies(at.data, w)
     axes = ("seed", "algorithm", "checkpoint")
-    return {name: (axes, np.asarray(lies[name]), {"long_name": words[name]}) for name in words}
+    return {name: (axes, lies[name], {"long_name": words}) for name, words in MEASURES.items()}
 
 
 def _choices(config: Config, data: Regressions, w: np.ndarray, names: list[str]) -> xr.Dataset:
@@ -115,13 +110,10 @@ def _epsilon_sweep(at: Setting, epsilons: tuple[float, ...]) -> xr.Dataset:
     def final(epsilon: float) -> Trajectory:
         return adam(at, vanishing(at, epsilon * 0.5 / at.smoothness), 2 * at.config.steps, b1=0.0, eps=epsilon)
 
-    lies = where_it_lies(at.problem, jnp.asarray(np.stack([final(e).w[:, -1] for e in epsilons], axis=1)))
+    lies = where_it_lies(at.data, np.stack([final(e).w[:, -1] for e in epsilons], axis=1))
     axes, words = ("seed", "epsilon"), "of Adam without momentum"
     return xr.Dataset(
-        {
-            f"epsilon_{name}": (axes, np.asarray(value), {"long_name": f"{name} {words}"})
-            for name, value in lies.items()
-        },
+        {f"epsilon_{name}": (axes, value, {"long_name": f"{name} {words}"}) for name, value in lies.items()},
         coords={"epsilon": ("epsilon", list(epsilons), {"long_name": "Adam's epsilon"})},
     )
 
