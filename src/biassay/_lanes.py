@@ -49,7 +49,7 @@ class Static(NamedTuple):
 
 
 class Still(NamedTuple):
-    """What a lane needs and does not change: its problem, noise key, dynamics and swept hyper-parameters."""
+    """What a lane needs and does not change: its problem, its noise key's data, dynamics and swept hyper-parameters."""
 
     problem: Any
     key: Any
@@ -83,7 +83,7 @@ def begin(static: Static, still: Still, moving: Moving) -> Moving:
 
 def noise(static: Static, still: Still, moving: Moving, start: Int[Array, ""]) -> PyTree:
     """The noise of the window that begins at step `start`."""
-    return _dynamics(static, still).noise(still.problem, still.key, start, WINDOW)
+    return _dynamics(static, still).noise(still.problem, jax.random.wrap_key_data(still.key), start, WINDOW)
 
 
 def step(static: Static, still: Still, moving: Moving, window: PyTree, offset: Int[Array, ""]) -> Moving:

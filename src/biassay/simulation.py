@@ -43,6 +43,7 @@ _CHUNK_SECONDS = 0.2
 _RECORDS_A_CHUNK = 256
 # Parameters above which a lane fills a core by itself: on a CPU an MLP of 3.5k gains from vmap, one of 26k loses.
 _WIDE = 10_000
+_KEY_BLOCK = 256
 _NEVER = np.iinfo(np.int32).max
 
 _listener: ContextVar[Progress | None] = ContextVar("biassay_progress", default=None)
@@ -161,8 +162,7 @@ def simulate(
     first = 0 if resume is None else resume.step
     stops = _recording_steps(record, first, steps)
 
-    roots = jax.vmap(jax.random.key)(jnp.arange(seed, seed + seeds))
-    keys = jax.vmap(lambda key: jax.random.split(jax.random.fold_in(key, stream)))(roots)
+    keys = _keys(seed, seeds, stream)
     start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
     straight = _convolves_on_cpu(problem, start, 1 + len(sizes))
     driver, lanes = _resolve(driver, lanes, start, 1 + len(sizes), straight)
@@ -232,13 +232,29 @@ def _recording_steps(record: int | Sequence[int], first: int, steps: int) -> lis
     return [stop for stop in stops if stop > first or first == 0]
 
 
-def _starting_points(params: Any, keys: Array, seeds: int, sizes: tuple[int, ...]) -> PyTree:
+@jax.jit
+def _block_of_keys(first: Array, stream: Array) -> Array:
+    """Key data of the seeds first, ..., first + _KEY_BLOCK - 1: (seed, [start, noise], ...)."""
+
+    def of_seed(seed: Array) -> Array:
+        return jax.random.key_data(jax.random.split(jax.random.fold_in(jax.random.key(seed), stream)))
+
+    return jax.vmap(of_seed)(first + jnp.arange(_KEY_BLOCK, dtype=jnp.uint32))
+
+
+def _keys(seed: int, seeds: int, stream: int) -> np.ndarray:
+    """Key data of every seed, (seed, [start, noise], ...); in blocks, so that no number of seeds compiles anew."""
+    firsts = range(seed, seed + seeds, _KEY_BLOCK)
+    return np.concatenate([_block_of_keys(np.uint32(first), np.uint32(stream)) for first in firsts])[:seeds]
+
+
+def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int, ...]) -> PyTree:
     """Parameters with the leading axes (seed, *swept)."""
     per_seed = isinstance(params, PerSeed) or callable(params)
     if isinstance(params, PerSeed):
         params = params.value
     elif callable(params):
-        params = jax.vmap(params)(keys)
+        params = jax.vmap(params)(jax.random.wrap_key_data(jnp.asarray(keys)))
     for leaf in jax.tree.leaves(params):
         if not eqx.is_array_like(leaf):
             raise ValueError(

@@ -8,7 +8,7 @@ import optax
 import pytest
 
 import biassay as ba
-from biassay.dynamics._sampling import batch_indices
+from biassay.dynamics._sampling import _uniform, batch_indices
 from biassay.problem import half_squared_error
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -178,3 +178,11 @@ def test_impossible_settings_are_refused(make, words):
 def test_a_batch_larger_than_the_data_is_refused(problem, data):
     with pytest.raises(ValueError, match="without replacement from 8 examples"):
         end(problem, ba.SGD(0.1, 9), data[2], 1)
+
+
+def test_uniform_integers_are_the_high_half_of_the_product():
+    key = jax.random.key(1)
+    bits = np.asarray(jax.random.bits(key, (1000,), jnp.uint32)).astype(np.uint64)
+    for size in (1, 3, 700, 2**16 - 1):
+        np.testing.assert_array_equal(_uniform(key, (1000,), size), (bits * size) >> 32)
+    assert int(_uniform(key, (1000,), 2**20).max()) < 2**20
