@@ -119,7 +119,7 @@ CATALOGUE: dict[str, Entry] = {
             "toy-length",
             "toy-repair",
         ),
-        seconds=100.0,
+        seconds=140.0,
         papers=(
             "liu2020bad",
             "lecture_sgd",

@@ -370,5 +370,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float32",
-    seconds=100.0,
+    seconds=140.0,
 )
