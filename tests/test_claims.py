@@ -130,7 +130,7 @@ def test_the_binomial_interval_is_clopper_pearson():
         binomial_interval(3, 2)
 
 
-@pytest.mark.parametrize("n", [4, 12])
+@pytest.mark.parametrize("n", [4, 8, 12])
 def test_the_bootstrap_interval_covers_the_mean(n):
     rng = np.random.default_rng(1)
     inside = [low <= 0 <= high for low, high in (bootstrap_interval(rng.normal(size=n)) for _ in range(200))]
@@ -143,7 +143,7 @@ def test_the_bootstrap_is_reproducible_and_shrinks():
     wide, narrow = bootstrap_interval(few[:20]), bootstrap_interval(many)
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
     assert bootstrap_interval([1.0, 1.0]) == (1.0, 1.0)
-    outlier = [1.0, 1.0 + 1e-16, 1.0 + 2e-16, 1.0, 1.0 - 1e-16, 2.0]
+    outlier = [1.0, 1.0 + 1e-16, 1.0 + 2e-16, 1.0, 1.0, 1.0, 1.0 - 1e-16, 2.0]
     assert -10 < bootstrap_interval(outlier)[0] < bootstrap_interval(outlier)[1] < 10
     assert bootstrap_interval([1.0]) == (-math.inf, math.inf)
 

@@ -1,5 +1,7 @@
 """The engine's contract: what is recorded, chunked, packed or interrupted cannot change a run."""
 
+import diffrax
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +9,8 @@ import optax
 import pytest
 
 import biassay as ba
+from biassay import _lanes
+from biassay._strategy import choose
 from biassay.problem import cross_entropy, half_squared_error
 
 pytestmark = pytest.mark.usefixtures("x64")
@@ -207,22 +211,40 @@ def test_an_interrupt_leaves_the_loop_at_once():
         ba.simulate(least_squares(), ba.GradientDescent(0.05), jnp.zeros(12), steps=10**9, chunk=10)
 
 
-def test_convolutions_are_driven_from_the_host_on_a_cpu():
-    from biassay.simulation import _convolves_on_cpu, _resolve
+def strategy_of(problem, start, *, probes=(), dynamics=SGD, seeds=2, lanes="auto"):
+    """The strategy chosen for `seeds` seeds that start at `start`."""
+    numbers, frame = eqx.partition(dynamics, eqx.is_array_like)
+    still = _lanes.Still(problem, np.zeros((seeds, 2), np.uint32), numbers, {})
+    moving = _lanes.Moving(jnp.broadcast_to(start, (seeds, 1, *start.shape)), None, jnp.zeros((seeds, 1)))
+    return choose("auto", lanes, _lanes.Static(None, frame, probes), still, moving, seeds)
 
+
+def test_convolutions_are_driven_from_the_host_on_a_cpu():
     def conv(params, x):
         return jax.lax.conv_general_dilated(x, params, (1, 1), "SAME").mean((1, 2, 3))
 
     problem = ba.Problem(conv, jnp.ones((4, 1, 5, 5)), jnp.ones(4), half_squared_error)
-    kernels, weights, wide = jnp.ones((2, 1, 1, 3, 3)), jnp.ones((2, 12)), jnp.ones((2, 20_000))
-    assert _convolves_on_cpu(problem, kernels, 1)
-    assert not _convolves_on_cpu(least_squares(), weights, 1)
-    assert _resolve("auto", "auto", kernels, 1, True) == ("host", "loop")
-    assert _resolve("auto", "auto", weights, 1, False) == ("scan", "vmap")
-    assert _resolve("auto", "auto", wide, 1, False) == ("scan", "map")
+    assert strategy_of(problem, jnp.ones((1, 1, 3, 3)))[:2] == ("host", "loop")
+    assert strategy_of(least_squares(), jnp.ones(12))[:2] == ("scan", "vmap")
+    assert strategy_of(least_squares(d=20_000), jnp.ones(20_000))[:2] == ("scan", "map")
     host = ba.simulate(problem, ba.SGD(0.1, 2), jnp.ones((1, 1, 3, 3)), steps=20, seeds=2)
     scan = ba.simulate(problem, ba.SGD(0.1, 2), jnp.ones((1, 1, 3, 3)), steps=20, seeds=2, driver="scan", lanes="vmap")
     assert furthest(host.params, scan.params) < 1e-12
+
+
+def test_lanes_that_factorise_matrices_are_not_split_among_devices():
+    def orthogonal(problem, w):
+        """|Q| of a matrix that differs from lane to lane."""
+        return jnp.abs(jnp.linalg.qr(problem.x.T + w[:, None])[0]).sum()
+
+    assert strategy_of(least_squares(), jnp.ones(12)).mesh is not None
+    assert strategy_of(least_squares(), jnp.ones(12), probes=(("q", orthogonal),)).mesh is None
+    assert strategy_of(least_squares(), jnp.ones(12), probes=(("q", orthogonal),), lanes="map").mesh is not None
+    implicit = ba.GradientFlow(1.0, solver=diffrax.Kvaerno5())
+    assert strategy_of(least_squares(), jnp.ones(12), dynamics=implicit, lanes="map").mesh is None
+    run = ba.simulate(least_squares(), SGD, jnp.ones(12), steps=300, seeds=6, probes={"q": orthogonal}, record=300)
+    assert np.isfinite(run.data.q).all()
+    assert not ba.simulate(least_squares(), implicit, jnp.ones(12), steps=3, seeds=3).data.diverged.any()
 
 
 @pytest.mark.parametrize(

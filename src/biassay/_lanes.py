@@ -43,9 +43,9 @@ class Static(NamedTuple):
     build: Callable[..., AbstractDynamics] | None
     frame: AbstractDynamics | None
     probes: tuple[tuple[str, Probe], ...]
-    lanes: Lanes
-    mesh: Mesh | None
-    straight: bool
+    lanes: Lanes = "vmap"
+    mesh: Mesh | None = None
+    straight: bool = False
 
 
 class Still(NamedTuple):

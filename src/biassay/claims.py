@@ -32,6 +32,7 @@ Measure: TypeAlias = Callable[[xr.Dataset], ArrayLike]
 
 CONFIDENCE = 0.95
 _BOOTSTRAP_DRAWS = 9999
+_BOOTSTRAP_LEAST = 8
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def binomial_interval(successes: int, trials: int, confidence: float = CONFIDENC
 def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tuple[float, float]:
     """Studentised bootstrap interval of the mean (Efron and Tibshirani 1993, section 12.5), reproducible.
 
-    Below 4 values a resample repeats one value too often for a bootstrap to mean anything: the t interval is given.
+    Below 8 values resamples that repeat few values make the bootstrap as wide as it is loose: the t interval is given.
     One value has no interval: (-inf, inf) unless it is exact by construction (use the statistic "every").
     """
     sample = np.asarray(values, float)
@@ -130,7 +131,7 @@ def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tup
         return float(mean), float(mean)
     error = spread / math.sqrt(n)
     tail = (1 - confidence) / 2
-    if n < 4:
+    if n < _BOOTSTRAP_LEAST:
         half = float(stats.t.ppf(1 - tail, n - 1)) * error
         return float(mean - half), float(mean + half)
     draws = sample[np.random.default_rng(0).integers(0, n, (_BOOTSTRAP_DRAWS, n))]

@@ -20,29 +20,26 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jax.sharding import AxisType, Mesh
 from jaxtyping import Array, Key, PyTree
 
 from . import _lanes
 from ._lanes import WINDOW, Lanes, Moving, Probe, Static, Still
 from ._lanes import PerSeed as PerSeed
+from ._strategy import Driver, Strategy, choose
 from .dynamics import AbstractDynamics
-from .problem import Batch, Problem
+from .problem import Problem
 
-Driver: TypeAlias = Literal["auto", "scan", "host"]
 Progress: TypeAlias = Callable[[int, int, str], None]
 
 _CHUNK_SECONDS = 0.2
 _RECORDS_A_CHUNK = 256
-# Parameters above which a lane fills a core by itself: on a CPU an MLP of 3.5k gains from vmap, one of 26k loses.
-_WIDE = 10_000
 _KEY_BLOCK = 256
 _NEVER = np.iinfo(np.int32).max
 
@@ -164,29 +161,28 @@ def simulate(
 
     keys = _keys(seed, seeds, stream)
     start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
-    straight = _convolves_on_cpu(problem, start, 1 + len(sizes))
-    driver, lanes = _resolve(driver, lanes, start, 1 + len(sizes), straight)
     numbers = frame = build = None
     if isinstance(dynamics, AbstractDynamics | PerSeed):
         numbers, frame = eqx.partition(dynamics, eqx.is_array_like)
         frame = frame.value if isinstance(frame, PerSeed) else frame
     else:
         build = dynamics
-    mesh = None if lanes == "loop" else _mesh(seeds)
-    static = Static(build, frame, tuple((probes or {}).items()), lanes, mesh, straight)
-
     real = jnp.result_type(*jax.tree.leaves(start), jnp.bfloat16)
     grid = np.meshgrid(*swept.values(), indexing="ij") if swept else []
     values = {name: jnp.asarray(axis.ravel(), real) for name, axis in zip(swept, grid, strict=True)}
     still = Still(problem, keys[:, 1], numbers, values)
     if resume is None:
-        fresh = Moving(start, None, jnp.zeros((seeds, *sizes), real))
-        groups = _groups(still, _flat(fresh, sizes), lanes, mesh)
-        groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
+        moving = _flat(Moving(start, None, jnp.zeros((seeds, *sizes), real)), sizes)
     else:
-        groups = _groups(still, _flat(Moving(start, resume.state, resume.elapsed), sizes), lanes, mesh)
+        moving = _flat(Moving(start, resume.state, resume.elapsed), sizes)
+    static = Static(build, frame, tuple((probes or {}).items()))
+    strategy = choose(driver, lanes, static, still, moving, seeds)
+    static = static._replace(lanes=strategy.lanes, mesh=strategy.mesh, straight=strategy.straight)
+    groups = _groups(still, moving, strategy)
+    if resume is None:
+        groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
 
-    advance = _advance_by_scan if driver == "scan" else _advance_by_steps
+    advance = _advance_by_scan if strategy.driver == "scan" else _advance_by_steps
     slots = min(len(stops), _RECORDS_A_CHUNK) + 1
     recorded: list[dict[str, np.ndarray]] = []
     position, length, listener = first, chunk or WINDOW, _listener.get()
@@ -272,41 +268,13 @@ def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int
     return jax.tree.map(spread, params)
 
 
-def _convolves_on_cpu(problem: Any, start: PyTree, leading: int) -> bool:
-    """Whether a step would convolve on a CPU, where XLA is some ten times slower inside a loop (jax issue 12868)."""
-    if jax.default_backend() != "cpu":
-        return False
-    own = jax.tree.map(lambda leaf: leaf[0], problem.value) if isinstance(problem, PerSeed) else problem
-    one = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape[leading:], leaf.dtype), start)
-    return "conv_general_dilated" in str(jax.make_jaxpr(own.gradient)(one, Batch(own.x[:1], own.y[:1])))
-
-
-def _resolve(driver: Driver, lanes: Lanes, start: PyTree, leading: int, convolves: bool) -> tuple[Driver, Lanes]:
-    """The measured defaults for the options left to "auto"."""
-    if driver == "auto":
-        driver = "host" if convolves else "scan"
-    if lanes == "auto":
-        size = sum(math.prod(leaf.shape[leading:]) for leaf in jax.tree.leaves(start))
-        wide = jax.default_backend() == "cpu" and size > _WIDE
-        lanes = "loop" if convolves else "map" if wide else "vmap"
-    return driver, lanes
-
-
-def _mesh(seeds: int) -> Mesh | None:
-    """The local devices in a row, when there are seeds to split among them."""
-    devices = jax.local_devices()[:seeds]
-    if len(devices) == 1:
-        return None
-    return jax.make_mesh((len(devices),), ("seed",), axis_types=(AxisType.Auto,), devices=devices)
-
-
 def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:
     """Leading axes (seed, *swept) -> (seed, lane)."""
     lanes = math.prod(sizes)
     return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], lanes, *leaf.shape[1 + len(sizes) :]), moving)
 
 
-def _groups(still: Still, moving: Moving, lanes: Lanes, mesh: Mesh | None) -> list[tuple[Still, Moving]]:
+def _groups(still: Still, moving: Moving, strategy: Strategy) -> list[tuple[Still, Moving]]:
     """The seeds in groups that advance together: one by one for "loop", else all, filled up to divide the mesh."""
     seeds = still.key.shape[0]
 
@@ -318,9 +286,10 @@ def _groups(still: Still, moving: Moving, lanes: Lanes, mesh: Mesh | None) -> li
         held = still._replace(problem=problem, dynamics=dynamics, key=still.key[index])
         return held, jax.tree.map(lambda leaf: leaf[index], moving)
 
-    if lanes == "loop":
+    if strategy.lanes == "loop":
         return [pick(jnp.array([i])) for i in range(seeds)]
-    filled = seeds if mesh is None else -(-seeds // mesh.size) * mesh.size
+    devices = 1 if strategy.mesh is None else strategy.mesh.size
+    filled = -(-seeds // devices) * devices
     return [(still, moving)] if filled == seeds else [pick(jnp.minimum(jnp.arange(filled), seeds - 1))]
 
 
