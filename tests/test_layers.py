@@ -25,6 +25,7 @@ LAYERS = (
     ("store",),
     ("assays",),
     ("simulation",),
+    ("_strategy",),
     ("_lanes",),
     ("probes", "references", "models", "data"),
     ("dynamics",),

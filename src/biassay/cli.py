@@ -244,6 +244,7 @@ def _report(asked: Report) -> int:
 
 def _run(asked: Run) -> int:
     names, settings = _chosen(asked)
+    _keep_products_on_one_core()
     from .store import Store, check_folder
 
     check_folder(asked.out)
@@ -389,6 +390,16 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _keep_products_on_one_core() -> None:
+    """Asks XLA not to split a matrix product over threads: lanes fill the cores already, and wait for one another's.
+
+    A small convolutional network's step was 3 times quicker for it, to the same bits. Read when JAX starts.
+    """
+    flags = os.environ.get("XLA_FLAGS", "")
+    if "xla_cpu_multi_thread_eigen" not in flags:
+        os.environ["XLA_FLAGS"] = f"{flags} --xla_cpu_multi_thread_eigen=false".strip()
 
 
 def _keep_compiled_programs() -> None:

@@ -33,11 +33,19 @@ _STALE_SECONDS = 3600.0
 _MARK = b"biassay run "
 _SEAL_BYTES = len(_MARK) + 20
 _PACKAGE = Path(__file__).parent
-# What can change the data of every assay: the engine. An assay's own module and the modules assays share
-# (assays/_*.py) are added to it. The command line, the store, the report and the claims cannot: verdicts are judged
-# afresh from the data.
-_ENGINE = ("problem.py", "_lanes.py", "simulation.py", "dynamics", "probes", "references", "models", "data")
-_SHARED = "assays/_[!_]*.py"
+# What can change the data of every assay: the engine. An assay's own folder is added to it. The command line, the
+# store, the report and the claims' statistics cannot: verdicts are judged afresh from the data.
+_ENGINE = (
+    "problem.py",
+    "_lanes.py",
+    "_strategy.py",
+    "simulation.py",
+    "dynamics",
+    "probes",
+    "references",
+    "models",
+    "data",
+)
 
 
 @dataclass(frozen=True)
@@ -52,10 +60,11 @@ class Stored:
 @functools.cache
 def code_version(module: str) -> str:
     """The package's version and a hash of the sources that can change the data of the assay in `module`."""
-    files = {file for part in (*_ENGINE, _SHARED) for found in _PACKAGE.glob(part) for file in _sources(found)}
+    files = {file for part in _ENGINE for file in _sources(_PACKAGE / part)}
     spec = importlib.util.find_spec(module)
     if spec is not None and spec.origin is not None:
-        files.add(Path(spec.origin))
+        origin = Path(spec.origin)
+        files.update(_sources(origin.parent if origin.name == "__init__.py" else origin))
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(files):
         name = file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name

@@ -10,10 +10,7 @@ import pytest
 import xarray as xr
 
 from biassay import SGD
-from biassay.assays import _adversarial_claims as claims
-from biassay.assays import _adversarial_digits as on_digits
-from biassay.assays import _adversarial_toy as toy
-from biassay.assays.adversarial_init import ASSAY, Config, run
+from biassay.assays.adversarial_init import ASSAY, Config, claims, on_digits, run, toy
 from biassay.models import mlp
 from biassay.probes import distance, norm
 from biassay.problem import Batch, Problem, cross_entropy

@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from biassay.assays._rank_jumps_claims import earlier, rate_contributions
-from biassay.assays._rank_jumps_config import Config
-from biassay.assays._rank_jumps_experiments import TIGHT, Setting, closure, passage
-from biassay.assays._rank_jumps_runs import planted, second_direction, starts_inside
 from biassay.assays.rank_jumps import ASSAY
+from biassay.assays.rank_jumps.claims import earlier, rate_contributions
+from biassay.assays.rank_jumps.config import Config
+from biassay.assays.rank_jumps.experiments import TIGHT, Setting, closure, passage
+from biassay.assays.rank_jumps.runs import planted, second_direction, starts_inside
 
 SMALL = Config(
     seed=20_000,

@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from ..claims import bootstrap_interval
-from ..figures import Bars, Field, Figure, Panel, Points, Role, Series, quantile_band
+from ...claims import bootstrap_interval
+from ...figures import Bars, Field, Figure, Panel, Points, Role, Series, quantile_band
 
 WORDS = {
     "S0": "random start (S0)",

@@ -17,7 +17,7 @@ import numpy as np
 import optax
 from jaxtyping import Float, Int
 
-from ..dynamics import (
+from ...dynamics import (
     SGD,
     AbstractDynamics,
     CoordinateDescent,
@@ -31,12 +31,12 @@ from ..dynamics import (
     SignDescent,
     TunedOptax,
 )
-from ..models.linear_regression import linear_regression
-from ..probes import weights
-from ..references.iterative_solvers import conjugate_gradients, lbfgs
-from ..simulation import Lanes, PerSeed, simulate
-from ._min_norm_config import Config
-from ._regression import Regressions
+from ...models.linear_regression import linear_regression
+from ...probes import weights
+from ...references.iterative_solvers import conjugate_gradients, lbfgs
+from ...simulation import Lanes, PerSeed, simulate
+from .config import Config
+from .regression import Regressions
 
 CHECKPOINTS = 17
 """Points at which an algorithm's path is kept, the start and the end among them."""

@@ -17,11 +17,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Bool, Float, Int, Key, PyTree
 
-from ..dynamics import SGD
-from ..models import mlp
-from ..probes import test_accuracy, train_accuracy
-from ..problem import Batch, Problem, logistic
-from ..simulation import PerSeed, Simulation, simulate
+from ...dynamics import SGD
+from ...models import mlp
+from ...probes import test_accuracy, train_accuracy
+from ...problem import Batch, Problem, logistic
+from ...simulation import PerSeed, Simulation, simulate
 
 CENTRE, DEVIATION, HALF_DISTANCE = 0.2, 0.15, 0.65
 """The clouds: N(CENTRE, DEVIATION^2) in each coordinate, moved by +-HALF_DISTANCE along the first."""

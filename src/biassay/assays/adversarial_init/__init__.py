@@ -30,13 +30,12 @@ import jax
 import numpy as np
 import xarray as xr
 
-from ..assay import Assay
-from ..data import confusion, digits
-from ..models import mlp, small_cnn
-from . import _adversarial_digits as on_digits
-from . import _adversarial_toy as toy
-from ._adversarial_claims import CLAIMS, PAIRS
-from ._adversarial_figures import figures
+from ...assay import Assay
+from ...data import confusion, digits
+from ...models import mlp, small_cnn
+from . import on_digits, toy
+from .claims import CLAIMS, PAIRS
+from .figures import figures
 
 REGULARISERS = ("none", "M", "L2", "DA", *PAIRS, "DA+M+L2")
 
@@ -62,7 +61,7 @@ class Config:
     toy_points, toy_width, toy_scale: points, hidden width and the factor on the inputs of the toy.
     toy_lr: step size for the sum of a batch's losses; toy_batch: points a step.
     toy_pretrain_epochs, toy_epochs: on the coin flips and on the true labels.
-    toy_momentum, toy_weight_decay, toy_copies, toy_spread: the toy's regularisers (see `_adversarial_toy.Settings`).
+    toy_momentum, toy_weight_decay, toy_copies, toy_spread: the toy's regularisers (see `toy.Settings`).
 
     Raises:
         ValueError: a value out of its range.

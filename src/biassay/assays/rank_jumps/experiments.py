@@ -10,14 +10,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ..dynamics import AdversarialSGD, ForcedSGD, GradientDescent, IsotropicNoise
-from ..models import deep_linear
-from ..probes import LowRankRegion, second_singular_value, singular_ratio
-from ..problem import Problem
-from ..references.landscape import Landscape
-from ..simulation import simulate
-from ._rank_jumps_config import Config
-from ._rank_jumps_runs import (
+from ...dynamics import AdversarialSGD, ForcedSGD, GradientDescent, IsotropicNoise
+from ...models import deep_linear
+from ...probes import LowRankRegion, second_singular_value, singular_ratio
+from ...problem import Problem
+from ...references.landscape import Landscape
+from ...simulation import simulate
+from .config import Config
+from .runs import (
     FIRST_COLUMN,
     OBSERVED,
     RECORDS,

@@ -8,7 +8,7 @@ the four entries of A are observed: 1, epsilon and 1 at (0, 0), (1, 0) and (1, 1
 by theta <- (1 - 2 eta lambda) theta - (eta/2) grad (A_ij - y_ij)^2 with (i, j) uniform. In the package's convention
 this is SGD of batch size 1, drawn independently, on l = (A_ij - y_ij)^2 / 2 with lr = eta and weight_decay = 2 lambda.
 
-Runs start at the rank-2 minimum that gradient descent finds. `_rank_jumps_experiments` has the experiments in order.
+Runs start at the rank-2 minimum that gradient descent finds. `experiments` has the experiments in order.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..assay import Assay
-from . import _rank_jumps_experiments as experiments
-from ._rank_jumps_claims import CLAIMS
-from ._rank_jumps_config import Config
-from ._rank_jumps_figures import figures
-from ._rank_jumps_text import MATHEMATICS
+from ...assay import Assay
+from . import experiments
+from .claims import CLAIMS
+from .config import Config
+from .figures import figures
+from .text import MATHEMATICS
 
 
 def run(config: Config) -> xr.Dataset:

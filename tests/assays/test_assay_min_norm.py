@@ -12,9 +12,9 @@ import pytest
 import xarray as xr
 
 import biassay as ba
-from biassay.assays._min_norm_algorithms import ALGORITHMS, Algorithm
-from biassay.assays._regression import draw_regressions, norm_ratios, regression_panel, where_it_lies
 from biassay.assays.min_norm import ASSAY, Config
+from biassay.assays.min_norm.algorithms import ALGORITHMS, Algorithm
+from biassay.assays.min_norm.regression import draw_regressions, norm_ratios, regression_panel, where_it_lies
 from biassay.dynamics import GradientDescent
 from biassay.models.linear_regression import linear_regression
 from biassay.probes import distance_to_min_norm, out_of_span, relative_residual, weights

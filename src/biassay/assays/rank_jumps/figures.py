@@ -6,10 +6,10 @@ import numpy as np
 import xarray as xr
 from scipy.stats import chi2
 
-from ..claims import binomial_interval
-from ..figures import Bars, Figure, Line, Panel, Points, Role, Series
-from ._rank_jumps_claims import returned
-from ._rank_jumps_experiments import JUMPED, UNDECIDED
+from ...claims import binomial_interval
+from ...figures import Bars, Figure, Line, Panel, Points, Role, Series
+from .claims import returned
+from .experiments import JUMPED, UNDECIDED
 
 ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
 FLOOR = 1e-17

@@ -19,11 +19,11 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key, PyTree
 
-from ..data import augmentation, confusion, digits
-from ..dynamics import SGD
-from ..probes import distance, norm, test_accuracy, train_accuracy
-from ..problem import Batch, Problem, cross_entropy
-from ..simulation import PerSeed, simulate
+from ...data import augmentation, confusion, digits
+from ...dynamics import SGD
+from ...probes import distance, norm, test_accuracy, train_accuracy
+from ...problem import Batch, Problem, cross_entropy
+from ...simulation import PerSeed, simulate
 
 VANILLA = ("S0", "S2", "NC1", "NC2")
 """The set-ups trained by vanilla SGD on the true labels with the stop rule."""

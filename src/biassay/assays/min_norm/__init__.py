@@ -7,7 +7,7 @@ The sentence under test comes in two halves, and the second takes the mystery ou
 
 X of shape (d, n) has the points as columns, d > n; y has shape (n,); w has shape (d,). If w = X a and X^T w = y then
 (X^T X) a = y has one solution, and w = X (X^T X)^{-1} y whatever the algorithm. What decides is therefore whether an
-algorithm keeps to the span: `_min_norm_algorithms` tags every algorithm and the assay measures the tag.
+algorithm keeps to the span: `algorithms` tags every algorithm and the assay measures the tag.
 
 Where the algorithm leaves the span, its geometry decides: the nearest solution to the start, the smallest in another
 norm (a preconditioner, mirror descent), or one that depends on the step size (steepest descent, N3).
@@ -24,18 +24,18 @@ import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
-from ..assay import Assay
-from ..dynamics import AbstractDynamics, MirrorDescent, SteepestDescent
-from ..models.linear_regression import linear_regression
-from ..probes import weights
-from ..references.min_norm import dual_map, min_norm, min_p_norm, projection, ridge, weighted_min_norm
-from ..simulation import simulate
-from ._min_norm_algorithms import CHECKPOINTS, Setting, Trajectory, adam, algorithms, vanishing
-from ._min_norm_claims import CLAIMS
-from ._min_norm_config import Config
-from ._min_norm_figures import figures
-from ._min_norm_text import MATHEMATICS
-from ._regression import MEASURES, NORMS, Regressions, draw_regressions, norm_ratios, where_it_lies
+from ...assay import Assay
+from ...dynamics import AbstractDynamics, MirrorDescent, SteepestDescent
+from ...models.linear_regression import linear_regression
+from ...probes import weights
+from ...references.min_norm import dual_map, min_norm, min_p_norm, projection, ridge, weighted_min_norm
+from ...simulation import simulate
+from .algorithms import CHECKPOINTS, Setting, Trajectory, adam, algorithms, vanishing
+from .claims import CLAIMS
+from .config import Config
+from .figures import figures
+from .regression import MEASURES, NORMS, Regressions, draw_regressions, norm_ratios, where_it_lies
+from .text import MATHEMATICS
 
 
 def references(config: Config, data: Regressions) -> dict[str, Callable[[int], np.ndarray]]:

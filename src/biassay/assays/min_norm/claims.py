@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..claims import Claim, Measure
+from ...claims import Claim, Measure
 
 
 def final(variable: str, algorithm: str) -> Callable[[xr.Dataset], xr.DataArray]:

@@ -11,8 +11,8 @@ import math
 import numpy as np
 import xarray as xr
 
-from ..claims import Claim, Measure, Outcome
-from ._adversarial_digits import VANILLA
+from ...claims import Claim, Measure, Outcome
+from .on_digits import VANILLA
 
 PAIRS = ("DA+M", "DA+L2", "M+L2")
 POSITIVE = (1e-9, math.inf)

@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..claims import Claim
-from ._rank_jumps_experiments import JUMPED, UNDECIDED
+from ...claims import Claim
+from .experiments import JUMPED, UNDECIDED
 
 NEVER = (0.0, 0.0)
 ALWAYS = (1.0, 1.0)

@@ -14,11 +14,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, PyTree
 
-from ..dynamics import SGD, AbstractDynamics
-from ..models import deep_linear
-from ..probes import LowRankRegion, end_to_end, singular_ratio
-from ..problem import Problem
-from ..simulation import PerSeed, simulate
+from ...dynamics import SGD, AbstractDynamics
+from ...models import deep_linear
+from ...probes import LowRankRegion, end_to_end, singular_ratio
+from ...problem import Problem
+from ...simulation import PerSeed, simulate
 
 Weights: TypeAlias = tuple[np.ndarray, ...]
 """Factors W_1, ..., W_L held by the host, possibly with leading axes."""

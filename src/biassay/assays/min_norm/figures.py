@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import xarray as xr
 
-from ..figures import Bars, Figure, Line, Panel, Points, Role, quantile_band
+from ...figures import Bars, Figure, Line, Panel, Points, Role, quantile_band
 
 _ROUND_OFF = 1e-17
 """Zeros are drawn here on logarithmic axes."""
