@@ -1,6 +1,7 @@
 """One common test for every dynamics, every probe and every assay of the package."""
 
 import inspect
+import json
 
 import equinox as eqx
 import jax
@@ -10,8 +11,14 @@ import optax
 import pytest
 
 import biassay as ba
+import small
+from biassay import assays, configs, store
 from biassay import dynamics as all_dynamics
-from biassay.problem import half_squared_error
+from biassay import probes as all_probes
+from biassay.citations import BIBTEX
+from biassay.problem import cross_entropy, half_squared_error
+from biassay.report import to_matplotlib
+from biassay.report._mathematics import to_html
 
 # --- dynamics ---------------------------------------------------------------------------------------------------------
 
@@ -38,7 +45,7 @@ DYNAMICS = {
     "IsotropicNoise": lambda: ba.IsotropicNoise(0.1, 0.01),
     "GradientFlow": lambda: ba.GradientFlow(0.1, rtol=1e-5, atol=1e-6),
     "Optax": lambda: ba.Optax(optax.adam(0.05), batch_size=2),
-    "TunedOptax": lambda: all_dynamics.TunedOptax(optax.adam, {"learning_rate": 0.05}),
+    "TunedOptax": lambda: all_dynamics.TunedOptax(optax.adam, learning_rate=0.05),
     "MirrorDescent": lambda: all_dynamics.MirrorDescent(0.05, 1.5),
     "SteepestDescent": lambda: all_dynamics.SteepestDescent(0.05, 4 / 3),
     "SignDescent": lambda: all_dynamics.SignDescent(0.01),
@@ -102,3 +109,122 @@ def test_dynamics_in_a_simulation(name):
     assert float(problem.risk(packed[0])) < 0.9 * float(problem.risk(start))
     alone = ba.simulate(problem, dynamics, start, steps=200, seed=1).params
     np.testing.assert_allclose(packed[1:2], alone, rtol=1e-12, atol=1e-12)
+
+
+# --- probes -----------------------------------------------------------------------------------------------------------
+
+
+def deep_linear_map(params, x):
+    for w in params:
+        x = x @ w.T
+    return x
+
+
+def two_by_two():
+    """A deep linear network of two inputs and outputs, which every probe of matrices takes."""
+    rng = np.random.default_rng(0)
+    params = tuple(jnp.asarray(rng.normal(size=s)) for s in ((3, 2), (3, 3), (2, 3)))
+    x, y = rng.normal(size=(2, 5, 2))
+    return ba.Problem(deep_linear_map, jnp.asarray(x), jnp.asarray(y), half_squared_error), params
+
+
+def regression():
+    return least_squares(jnp.float64), jnp.asarray(np.random.default_rng(1).normal(size=8))
+
+
+def classifier():
+    rng = np.random.default_rng(2)
+    x, y = jnp.asarray(rng.normal(size=(7, 3))), jnp.asarray(rng.integers(0, 4, 7))
+    problem = ba.Problem(linear, x, y, cross_entropy, test=ba.Batch(x[:3], y[:3]))
+    return problem, jnp.asarray(rng.normal(size=(3, 4)))
+
+
+# Every probe of the package with a problem it is for. Those that are built for given numbers are built here.
+PROBES = {
+    "train_accuracy": classifier,
+    "test_accuracy": classifier,
+    "weights": regression,
+    "relative_residual": regression,
+    "out_of_span": regression,
+    "distance_to_min_norm": regression,
+    "singular_ratio": two_by_two,
+    "second_singular_value": two_by_two,
+}
+
+
+def probes():
+    """The members of `biassay.probes` that are probes: functions of (problem, params)."""
+    return {
+        n: f
+        for n, f in members(all_probes).items()
+        if list(inspect.signature(f).parameters)[:2] == ["problem", "params"]
+    }
+
+
+def test_every_probe_is_covered():
+    assert set(probes()) == set(PROBES)
+
+
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("name", PROBES)
+def test_probe(name):
+    """A probe says what it measures in one line, is pure, and gives the same array under jit and vmap."""
+    probe, (problem, params) = probes()[name], PROBES[name]()
+    assert (probe.__doc__ or "").strip().splitlines()[0], "the first line is the variable's long name"
+    value = probe(problem, params)
+    assert np.isfinite(np.asarray(value, float)).all()
+    np.testing.assert_array_equal(probe(problem, params), value)
+    np.testing.assert_allclose(jax.jit(probe)(problem, params), value, rtol=1e-12)
+    stacked = jax.tree.map(lambda leaf: jnp.stack([leaf, 2 * leaf]), params)
+    np.testing.assert_allclose(jax.vmap(probe, (None, 0))(problem, stacked)[0], value, rtol=1e-9)
+
+
+# --- assays -----------------------------------------------------------------------------------------------------------
+
+ASSAYS = [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in assays.CATALOGUE]
+
+
+def test_every_assay_has_a_small_size():
+    assert set(small.CONFIGS) == set(assays.CATALOGUE)
+
+
+@pytest.mark.parametrize("name", ASSAYS)
+def test_assay(name):
+    """Says what it tests and where it is from; its configs agree; every claim was reviewed; its mathematics is set."""
+    assay = assays.load(name)
+    assert assay.name == name
+    assert set(assay.profiles) == {"quick", "full"}
+    assert len({type(config) for config in (*assay.profiles.values(), small.CONFIGS[name])}) == 1
+    for config in assay.profiles.values():
+        assert min(config.seeds, config.seed + 1) >= 1
+        assert configs.canonical(config)
+    cited = {key.strip() for claim in assay.claims for key in claim.cite.split(",")} | set(assay.papers)
+    assert cited <= set(BIBTEX)
+    assert all(claim.recorded is not None for claim in assay.claims)
+    page = str(to_html(assay.mathematics))
+    assert "<math" in page
+    assert 'class="tex"' not in page, "mathematics that cannot be set"
+
+
+@pytest.mark.parametrize("name", ASSAYS)
+def test_assay_runs(name, tmp_path):
+    """Its data survive the store, every claim comes to a verdict that is JSON, every figure can be drawn."""
+    assay, data = assays.load(name), small.run(name)
+    store.save_run(tmp_path / "run.nc", data, {"schema": store.SCHEMA})
+    assert store.open_run(tmp_path / "run.nc").data.identical(data)
+    verdicts = assay.judge(data)
+    assert [verdict.claim for verdict in verdicts] == [claim.name for claim in assay.claims]
+    assert json.loads(json.dumps([verdict.to_json() for verdict in verdicts], allow_nan=False))
+    figures = assay.figures(data)
+    assert len({figure.name for figure in figures}) == len(figures) >= 3
+    for figure in figures:
+        assert figure.caption
+        assert to_matplotlib(figure).axes
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("name", ASSAYS)
+def test_assay_repeats_its_bits(name):
+    first = small.run(name)
+    small.run.cache_clear()
+    assert small.run(name).identical(first)

@@ -14,29 +14,12 @@ from biassay.assays.adversarial_init import ASSAY, Config, claims, on_digits, ru
 from biassay.models import mlp
 from biassay.probes import distance, norm
 from biassay.problem import Batch, Problem, cross_entropy
+from small import CONFIGS
+from small import run as small_run
 
-SMALL = Config(
-    seed=10_000,
-    seeds=2,
-    train=40,
-    test=100,
-    width=64,
-    batch=10,
-    replication=4,
-    pretrain_epochs=60,
-    epochs=40,
-    max_epochs=60,
-    check_epochs=10,
-    cnn_seeds=2,
-    cnn_channels=(4, 4, 4),
-    cnn_replication=2,
-    cnn_check_epochs=20,
-    cnn_epochs=20,
-    toy_points=20,
-    toy_width=16,
-    toy_pretrain_epochs=200,
-    toy_epochs=200,
-)
+SMALL = CONFIGS["adversarial-init"]
+
+pytestmark = pytest.mark.xdist_group("adversarial-init")
 
 
 # --- the pieces -------------------------------------------------------------------------------------------------------
@@ -203,7 +186,7 @@ def test_the_labels_beyond_scale_stand_beside_the_gap():
 
 
 def test_a_small_run_from_end_to_end(tmp_path):
-    small = run(SMALL)
+    small = small_run("adversarial-init")
     assert small.test.dims == ("seed", "setup")
     assert {"S0", "S1", "C", "S2", "NC1", "NC2"} <= set(small.setup.values)
     assert all(f"{start}[{pair}]" in small.setup.values for start in ("S0", "S3") for pair in claims.PAIRS)

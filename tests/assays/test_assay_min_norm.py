@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -12,6 +11,7 @@ import pytest
 import xarray as xr
 
 import biassay as ba
+import small
 from biassay.assays.min_norm import ASSAY, Config
 from biassay.assays.min_norm.algorithms import ALGORITHMS, Algorithm
 from biassay.assays.min_norm.regression import draw_regressions, norm_ratios, regression_panel, where_it_lies
@@ -19,25 +19,16 @@ from biassay.dynamics import GradientDescent
 from biassay.models.linear_regression import linear_regression
 from biassay.probes import distance_to_min_norm, out_of_span, relative_residual, weights
 from biassay.references.min_norm import gradient_descent_iterate, min_norm
+from small import CONFIGS
 
-SMALL = Config(
-    d=40,
-    n=10,
-    steps=10_000,
-    adagrad_steps=800,
-    mirror_lr=(0.02, 0.005),
-    epsilons=(1e-8, 1.0, 1e3),
-    ambient=True,
-    steepest_lr=(1e-3, 0.1),
-    steepest_steps=60_000,
-    seed=10_000,
-)
+SMALL = CONFIGS["min-norm"]
+
+pytestmark = pytest.mark.xdist_group("min-norm")
 
 
 @pytest.fixture(scope="module")
 def data():
-    with jax.enable_x64(True):
-        return ASSAY.run(SMALL)
+    return small.run("min-norm")
 
 
 @pytest.mark.parametrize("k", [1, 2, 5, 10, 50, 200])

@@ -186,7 +186,7 @@ CLAIMS = (
         control=lambda data: weak_cell(data, float(data["lambda"].max())),
         control_says="the same step size at the largest lambda",
         statistic="proportion",
-        recorded="unclear",
+        recorded="holds",
         **DERIVED,
         **RANK_TWO,
     ),
