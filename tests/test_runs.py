@@ -96,7 +96,7 @@ def test_verdicts_are_judged_afresh(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_the_environment_names_no_one() -> None:
     found = ba.run("coins").environment
     assert set(found) == {
-        "python", "biassay", "jax", "jaxlib", "numpy", "xarray", "platform", "cpus", "device", "devices",
+        "python", "biassay", "jax", "jaxlib", "numpy", "xarray", "platform", "cpus", "device", "devices", "code",
     }  # fmt: skip
     text = str(found)
     assert socket.gethostname() not in text

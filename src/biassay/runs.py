@@ -52,7 +52,7 @@ class Result:
     name, assay, config, profile: what was run.
     seconds: how long it took when it was computed; cached: whether it was read from the store.
     data: what was measured; verdicts: the claims judged on it, always afresh.
-    environment: versions and device it was computed with.
+    environment: versions, device and code it was computed with.
     path: its file in the store, None when nothing was kept.
     """
 
@@ -221,7 +221,7 @@ def _result(plan: Plan, data: xr.Dataset, record: dict[str, Any], path: Path | N
         cached=cached,
         data=data,
         verdicts=plan.assay.judge(data),
-        environment=record["environment"],
+        environment={**record["environment"], "code": record["code"]},
         path=path,
     )
 
