@@ -99,6 +99,20 @@ def test_every_seed_must_lie_in_the_region():
     assert every.judge(data(2.0, n=1)).outcome == "unclear"
 
 
+def test_every_seed_of_the_control_must_lie_outside():
+    mixed = data(2.0)
+    mixed["control"][4] = 2.0
+    every = claim(statistic="every", region=(1.0, 3.0))
+    verdict = every.judge(mixed)
+    assert (verdict.outcome, verdict.control) == ("vacuous", 2.0)
+    some = claim(statistic="every", region=(1.0, 3.0), control_needs="some").judge(mixed)
+    assert some.outcome == "holds"
+    assert some.control < 0.1
+    promised = claim(statistic="every", region=(1.0, 3.0), control_region=(-0.5, 0.5))
+    assert promised.judge(data(2.0)).outcome == "holds"
+    assert promised.judge(data(2.0, control=0.5)).outcome == "unclear"
+
+
 def test_proportions_use_the_exact_interval():
     often = claim(
         statistic="proportion", measure=lambda d: d["value"] > 0, control=lambda d: d["control"] > 9, region=(0.99, 1.0)

@@ -6,11 +6,15 @@ dataset of an assay into a `Verdict`. This module knows NumPy, SciPy and xarray,
 
 How the outcome is decided, in this order:
 
-1. control not finite, or outside the region it was promised for      -> `unclear` (nothing to compare with)
-2. control inside the claim's own region                              -> `vacuous` (the check cannot fail)
-3. the premise does not hold on every seed                            -> `vacuous`
-4. fewer seeds than `min_seeds`, or some diverged                     -> at most `unclear`
-5. interval inside the region / disjoint from it / across its edge    -> `holds` / `fails` / `unclear`
+1. the premise does not hold on every seed                            -> `vacuous`
+2. control not finite                                                 -> `unclear` (nothing to compare with)
+3. control inside the claim's own region                              -> `vacuous` (the check cannot fail)
+4. control outside the region it was promised for                     -> `unclear`
+5. fewer seeds than `min_seeds`, or some diverged                     -> at most `unclear`
+6. interval inside the region / disjoint from it / across its edge    -> `holds` / `fails` / `unclear`
+
+A statement about every seed asks as much of its control: every control seed must lie outside the region, unless the
+claim says that some need to.
 """
 
 from __future__ import annotations
@@ -143,12 +147,13 @@ def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tup
     return float(mean - high_t * error), float(mean - low_t * error)
 
 
-def estimate(values: ArrayLike, statistic: Statistic, region: tuple[float, float]) -> Estimate:
+def estimate(values: ArrayLike, statistic: Statistic, region: tuple[float, float], nearest: bool = False) -> Estimate:
     """One number over seeds.
 
     values: one per seed, NaN where the seed diverged. "proportion" takes booleans (or 0/1) and gives an exact binomial
     interval in which a diverged seed may count either way; "mean" gives the mean and its bootstrap interval; "every"
-    is for statements about each seed: the value deepest outside (or nearest the edge of) `region`, and the range.
+    is for statements about each seed: the value deepest outside (or nearest the edge of) `region`, or with `nearest`
+    the value deepest inside (or nearest to it), and the range.
     """
     sample = np.asarray(values, float).ravel()
     n, finite = sample.size, sample[np.isfinite(sample)]
@@ -167,7 +172,8 @@ def estimate(values: ArrayLike, statistic: Statistic, region: tuple[float, float
     if statistic == "every":
         low, high = region
         room = np.minimum(finite - low, high - finite)
-        return Estimate(float(finite[np.argmin(room)]), (float(finite.min()), float(finite.max())), n, diverged)
+        told = np.argmax(room) if nearest else np.argmin(room)
+        return Estimate(float(finite[told]), (float(finite.min()), float(finite.max())), n, diverged)
     raise ValueError(f"unknown statistic {statistic!r}; one of proportion, mean, every")
 
 
@@ -183,13 +189,15 @@ class Claim:
         name: short and unique within the assay.
         says: the sentence, in our own words.
         cite: BibTeX key(s) of the source, comma-separated.
-        provenance: "seed" (the mission's documents), "read" (the named public source), "derived" (worked out here),
+        provenance: "seed" (the slides the assay started from), "read" (the named public source), "derived" (worked out here),
             "memory" (recalled and unverified: never printed as a quotation).
         measure: dataset -> one number per seed (one boolean per seed for the statistic "proportion").
         region: the closed interval of values that agree with the sentence; either end may be infinite.
         control: the same measure where the sentence must *not* hold.
         control_says: what the control is.
         control_region: values the control must show to be a control at all; by default anything outside `region`.
+        control_needs: for the statistic "every", whether "every" control seed must lie outside `region` and inside
+            `control_region` (the one nearest to breaking this is told), or "some" (the furthest outside is told).
         statistic: "mean" (bootstrap), "proportion" (exact binomial) or "every" (each seed lies in the region).
         min_seeds: with fewer seeds the verdict is at most `unclear`.
         premise: dataset -> one boolean per seed; where it fails the sentence speaks of nothing (`vacuous`).
@@ -211,6 +219,7 @@ class Claim:
     control: Measure
     control_says: str
     control_region: tuple[float, float] | None = None
+    control_needs: Literal["every", "some"] = "every"
     statistic: Statistic = "mean"
     min_seeds: int = 2
     premise: Measure | None = None
@@ -229,10 +238,14 @@ class Claim:
         if (self.premise is None) != (not self.premise_says):
             raise ValueError(f"claim {self.name!r}: a premise and its words come together")
 
+    @property
+    def _each_control_seed(self) -> bool:
+        return self.statistic == "every" and self.control_needs == "every"
+
     def judge(self, data: xr.Dataset) -> Verdict:
         """Measures the claim and its control on `data` and says what came out."""
         value = estimate(self.measure(data), self.statistic, self.region)
-        control = estimate(self.control(data), self.statistic, self.region)
+        control = estimate(self.control(data), self.statistic, self.region, nearest=self._each_control_seed)
         outcome, reason = self._decide(data, value, control)
         return Verdict(
             claim=self.name,
@@ -264,7 +277,8 @@ class Claim:
             return "unclear", "the control gave no finite value"
         if _inside(control.value, self.region):
             return "vacuous", "the control satisfies the claim too"
-        if self.control_region is not None and not _inside(control.value, self.control_region):
+        shown = control.interval if self._each_control_seed else (control.value,)
+        if self.control_region is not None and not all(_inside(value, self.control_region) for value in shown):
             return "unclear", "the control did not do what a control must"
         if value.n < self.min_seeds:
             return "unclear", f"{value.n} seeds, at least {self.min_seeds} are needed"
