@@ -224,7 +224,8 @@ def test_a_run_is_reproducible_and_a_seed_is_the_same_alone():
 
 def _made_up(**test: float) -> xr.Dataset:
     """A dataset in which all set-ups fit and have these test accuracies, +-0.001 over 8 seeds."""
-    names = ["S0", "S2", "NC1", "NC2", *(f"{start}[{pair}]" for start in ("S0", "S3") for pair in claims.PAIRS)]
+    regularised = [f"{start}[{name}]" for start in ("S0", "S3") for name in ("none", *claims.PAIRS)]
+    names = ["S0", "S2", "NC1", "NC2", *regularised]
     values = [test.get(name, 0.93) + 1e-3 * np.linspace(-1, 1, 8) * (index % 2) for index, name in enumerate(names)]
     return xr.Dataset(
         {"test": (("seed", "setup"), np.transpose(values)), "fit": (("seed", "setup"), np.ones((8, len(names))))},
@@ -237,9 +238,11 @@ def _judge(name: str, data: xr.Dataset) -> str:
 
 
 def test_any_two_suffice_holds_fails_and_is_vacuous_where_it_should():
-    repaired = _made_up(S0=0.9, S2=0.7)
+    stuck = {"S3[none]": 0.85}
+    repaired = _made_up(**stuck)
     assert _judge("any-two-suffice", repaired) == "holds"
-    one_pair_stuck = _made_up(S0=0.9, S2=0.7, **{"S3[DA+M]": 0.88})
+    assert _judge("any-two-suffice", _made_up(S0=0.9, S2=0.7)) == "vacuous"
+    one_pair_stuck = _made_up(**stuck, **{"S3[DA+M]": 0.88})
     assert _judge("any-two-suffice", one_pair_stuck) == "fails"
     one_pair_unfitted = repaired.copy(deep=True)
     one_pair_unfitted["fit"].loc[{"setup": "S3[DA+L2]"}] = 0.99
@@ -247,6 +250,19 @@ def test_any_two_suffice_holds_fails_and_is_vacuous_where_it_should():
     one_pair_unfitted["test"].loc[{"setup": "S3[DA+M]"}] -= 0.05
     assert _judge("any-two-suffice", one_pair_unfitted) == "fails"
     assert _judge("repair-da-l2", one_pair_unfitted) == "vacuous"
+
+
+def test_a_repair_is_vacuous_where_the_start_is_forgotten_without_regularisers():
+    assert _judge("repair-m-l2", _made_up(**{"S3[none]": 0.85})) == "holds"
+    assert _judge("repair-m-l2", _made_up(S2=0.7)) == "vacuous"
+    assert _judge("repair-m-l2", _made_up(**{"S3[none]": 0.85, "S3[M+L2]": 0.9})) == "fails"
+
+
+def test_attainable_fails_where_a_first_draw_collides():
+    sets = xr.Dataset({"attainable": ("seed", np.ones(4)), "attainable_colliding": ("seed", np.full(4, 0.99))})
+    assert _judge("attainable", sets) == "holds"
+    sets.attainable[2] = 0.999
+    assert _judge("attainable", sets) == "fails"
 
 
 def test_the_gap_is_vacuous_where_the_control_loses_as_much():
@@ -259,6 +275,7 @@ def test_the_gap_is_vacuous_where_the_control_loses_as_much():
 def test_scale_and_labels_share_the_gap():
     mostly_scale = _made_up(S0=0.9, S2=0.7, NC1=0.9, NC2=0.75)
     assert _judge("labels-beyond-scale", mostly_scale) == "holds"
-    assert _judge("scale-share", mostly_scale) == "fails"
-    assert _judge("scale-share", _made_up(S0=0.9, S2=0.7, NC1=0.9, NC2=0.88)) == "holds"
+    assert _judge("scale-share", mostly_scale) == "holds"
+    assert _judge("scale-share", _made_up(S0=0.9, S2=0.7, NC1=0.9, NC2=0.88)) == "fails"
+    assert _judge("scale-share", _made_up(S0=0.9, S2=0.7, NC1=0.75, NC2=0.75)) == "vacuous"
     assert _judge("labels-beyond-scale", _made_up(S0=0.9, S2=0.7, NC1=0.9, NC2=0.69)) == "fails"
