@@ -8,7 +8,7 @@ import xarray as xr
 
 import small
 from biassay.assays.rank_jumps import ASSAY
-from biassay.assays.rank_jumps.claims import earlier, rate_contributions
+from biassay.assays.rank_jumps.claims import earlier, gap, rate_contributions
 from biassay.assays.rank_jumps.config import Config
 from biassay.assays.rank_jumps.experiments import TIGHT, Setting, closure, passage
 from biassay.assays.rank_jumps.runs import planted, second_direction, starts_inside
@@ -33,12 +33,12 @@ def test_every_claim_is_measured(data):
         "width-reduction",
         "one-way-adversarial",
         "closure-theorem-regime",
+        "closure-demo-regime",
     ):
         assert verdicts[name].outcome == "holds", (name, verdicts[name])
     # Six runs leave the mean's interval wider than the region.
     completion = verdicts["one-way-two-layers-completion"]
     assert abs(completion.value) <= 0.01 < completion.control
-    assert verdicts["closure-demo-regime"].value == 1
     assert verdicts["one-way-two-layers"].value == 1
     assert verdicts["one-way-two-layers"].control == 0
 
@@ -77,6 +77,13 @@ def test_rate_of_a_known_process():
     assert parts.std() / 10 == pytest.approx(np.std(halves), rel=0.2), "their scatter is that of the rate"
 
 
+def test_gap_between_the_sides_of_the_jump():
+    ratio = xr.DataArray([[1e-9, 1e-9, 5e-3, 0.2, 0.2], [1e-9] * 5], dims=("checkpoint", "seed"))
+    error = xr.DataArray([[[1.0, 2.0, 7.0, 9.0, 10.0], [1.0] * 5]], dims=("stage", "checkpoint", "seed"))
+    data = xr.Dataset({"checkpoint_ratio": ratio, "test_error": error})
+    np.testing.assert_array_equal(gap(data, 0), [7.0])
+
+
 def test_tau_over_an_axis():
     steps = xr.DataArray([[np.nan, 500.0, 100.0], [100.0, 500.0, np.nan], [np.nan] * 3], dims=("seed", "eta"))
     np.testing.assert_allclose(earlier(steps.expand_dims({"lambda": 1}), "eta"), [1, -1, 0])
@@ -104,6 +111,10 @@ def test_starts():
 def test_closure_counts_diverged_starts_and_can_fail():
     found = closure(Setting(replace(SMALL, closure_noise=1.0)))
     assert np.isnan(found["left_region"][1][0]).all()
+    found = closure(Setting(SMALL))
+    regimes = dict(zip(found["regime"][1], found["left_region"][1], strict=True))
+    np.testing.assert_array_equal(regimes["demo regime"], 1)
+    np.testing.assert_array_equal(regimes["theorem regime"], 0)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +129,7 @@ def test_closure_counts_diverged_starts_and_can_fail():
         ({"seeds": 0}, "seeds must be at least 1"),
         ({"steps": 0}, "steps must be at least 1"),
         ({"anneal_steps": (10,)}, "anneal_steps needs one number"),
+        ({"closure_steps": 241}, "closure_steps must be at most 240"),
         ({"width": 1}, "width must be at least 2"),
         ({"seed": -1}, "seed must not be negative"),
     ],

@@ -85,6 +85,7 @@ CATALOGUE: dict[str, Entry] = {
             "not-diffusive",
             "offshoot-jumped",
             "offshoot-not-jumped",
+            "offshoot-gap",
             "closure-theorem-regime",
             "closure-theorem-decay",
             "closure-demo-regime",

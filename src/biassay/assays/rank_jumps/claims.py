@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ...claims import Claim
-from .experiments import JUMPED, UNDECIDED
+from .experiments import JUMPED, RETURNED, UNDECIDED
 
 NEVER = (0.0, 0.0)
 ALWAYS = (1.0, 1.0)
@@ -79,6 +79,16 @@ def checkpoints(data: xr.Dataset, variable: str, stage: int, jumped: bool) -> np
     return worst.dropna("seed").values
 
 
+def gap(data: xr.Dataset, stage: int) -> np.ndarray:
+    """Least test error of the runs that had not jumped minus the largest of those that had, one number a checkpoint.
+
+    Checkpoints without runs of both kinds are left out.
+    """
+    ratio, error = data.checkpoint_ratio, data.test_error.isel(stage=stage)
+    apart = error.where(ratio > UNDECIDED).min("seed") - error.where(ratio < JUMPED).max("seed")
+    return apart.dropna("checkpoint").values
+
+
 def left(data: xr.Dataset, regime: str) -> xr.DataArray:
     """Whether a branch led out of the region."""
     return data.left_region.isel(regime=data.regime.values.tolist().index(regime))
@@ -103,7 +113,7 @@ CLAIMS = (
         name="landscape-ratio",
         says="Gradient descent settles at the rank-2 minimum that the landscape has, in every cell.",
         measure=lambda data: abs(data.gd_ratio - data.exact_ratio),
-        region=(0.0, 1e-3),
+        region=(-np.inf, 1e-3),
         control=lambda data: abs(data.gd_ratio_gone - data.exact_ratio.sel({"lambda": data["lambda"].max()})),
         control_says="gradient descent at the lambda where that minimum is gone",
         statistic="every",
@@ -116,7 +126,7 @@ CLAIMS = (
         name="landscape-gone",
         says="At a slightly larger lambda there is no rank-2 minimum, and gradient descent falls to rank 1 by itself.",
         measure=lambda data: data.gd_ratio_gone,
-        region=(0.0, JUMPED),
+        region=(-np.inf, JUMPED),
         control=lambda data: data.gd_ratio.sel({"lambda": data["lambda"].max()}),
         control_says="gradient descent at the largest lambda of the map",
         statistic="every",
@@ -141,7 +151,7 @@ CLAIMS = (
     ),
     Claim(
         name="jump-happens-rate",
-        says="It does so about once in six thousand steps.",
+        says="It does so about once in 4 000 to 10 000 steps.",
         measure=lambda data: rate_contributions(data.trial_jump_step.values, float(data.trial_steps)),
         region=(1.0e-4, 2.3e-4),
         control=lambda data: corner(data, "gd_jumped") / float(data.trial_steps),
@@ -154,7 +164,8 @@ CLAIMS = (
     ),
     Claim(
         name="jump-monotone-eta",
-        says="The larger the step size, the earlier SGD jumps.",
+        says="At a larger step size SGD jumps at least as early, on average over the map (Kendall's tau; cells see "
+        "different noise).",
         measure=lambda data: earlier(data.jump_step, "eta"),
         region=POSITIVE,
         control=lambda data: earlier(gd_jump_step(data), "eta"),
@@ -167,7 +178,8 @@ CLAIMS = (
     ),
     Claim(
         name="jump-monotone-lambda",
-        says="The larger lambda, the earlier SGD jumps.",
+        says="At a larger lambda SGD jumps at least as early, on average over the map (Kendall's tau; cells see "
+        "different noise).",
         measure=lambda data: earlier(data.jump_step, "lambda"),
         region=POSITIVE,
         control=lambda data: earlier(gd_jump_step(data), "lambda"),
@@ -264,11 +276,13 @@ CLAIMS = (
     ),
     Claim(
         name="one-way-adversarial",
-        says="Not even the order of entries that raises s2 most leads away from rank 1, once s2 is small.",
-        measure=lambda data: data.adversarial_escaped.isel(planted_s2=0),
+        says="Not even choosing at every step the entry after which s2 is largest leads away from rank 1, once s2 is "
+        "small: s2/s1 never exceeds 0.02.",
+        measure=lambda data: data.adversarial_peak.isel(planted_s2=0) > RETURNED,
         region=NEVER,
         control=lambda data: data.adversarial_escaped.isel(planted_s2=-1),
-        control_says="the same adversary with a larger s2 at the start",
+        control_says="the same adversary with a larger s2 at the start: some runs are above 0.02 at the end",
+        control_needs="some",
         statistic="every",
         recorded="holds",
         **DERIVED,
@@ -290,7 +304,7 @@ CLAIMS = (
         name="offshoot-jumped",
         says="Annealed from a checkpoint at rank 1, SGD recovers the unobserved entry of the rank-one matrix.",
         measure=lambda data: checkpoints(data, "test_error", -1, True),
-        region=(0.0, 0.05),
+        region=(-np.inf, 0.05),
         control=lambda data: checkpoints(data, "test_error", 0, True),
         control_says="the main run at the same checkpoints, without annealing",
         statistic="every",
@@ -304,8 +318,22 @@ CLAIMS = (
         says="Annealed from a checkpoint that has not jumped, it does not.",
         measure=lambda data: checkpoints(data, "test_error", -1, False),
         region=(10.0, np.inf),
-        control=lambda data: checkpoints(data, "test_error", 0, False),
-        control_says="the main run at the same checkpoints: without annealing there is no sharp gap",
+        control=lambda data: checkpoints(data, "test_error", -1, True),
+        control_says="the same annealing from checkpoints that had jumped",
+        statistic="every",
+        unit="squared error",
+        recorded="holds",
+        **PAPER,
+        **RANK_TWO,
+    ),
+    Claim(
+        name="offshoot-gap",
+        says="At every checkpoint annealing leaves a wide gap in test error between the runs that had jumped and those "
+        "that had not (least of these minus largest of those).",
+        measure=lambda data: gap(data, -1),
+        region=(9.95, np.inf),
+        control=lambda data: gap(data, 0),
+        control_says="the same gap in the main run, without annealing",
         statistic="every",
         unit="squared error",
         recorded="holds",
@@ -329,27 +357,29 @@ CLAIMS = (
         measure=lambda data: left(data, "theorem regime"),
         region=NEVER,
         control=lambda data: left(data, "weak decay"),
-        control_says="the same region and step size with a small lambda",
+        control_says="the same region and step size with a small lambda, where some runs meet a branch that leaves",
+        control_needs="some",
         statistic="every",
         recorded="holds",
         **DERIVED,
     ),
     Claim(
         name="closure-demo-regime",
-        says="The same region B_1 is closed at the step size where jumps are seen as well.",
+        says="At the step size where jumps are seen, branches of SGD do lead out of B_1, in every run.",
         measure=lambda data: left(data, "demo regime"),
-        region=NEVER,
-        control=lambda data: left(data, "weak decay"),
-        control_says="the same region at a small step size with a small lambda",
+        region=ALWAYS,
+        control=lambda data: left(data, "theorem regime"),
+        control_says="the same region at the small step size of the theorem",
+        control_region=NEVER,
         statistic="every",
-        recorded="fails",
+        recorded="holds",
         **DERIVED,
     ),
     Claim(
         name="width-reduction",
         says="A wider network whose additional units are zero makes the same steps as the narrow one.",
         measure=lambda data: data.embedded_gap,
-        region=(0.0, 1e-12),
+        region=(-np.inf, 1e-12),
         control=lambda data: data.random_gap,
         control_says="the wider network from a random start, on the same draws",
         statistic="every",

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+RECORDS = 240
+"""How many times every experiment is recorded, evenly spaced, the end included and the start not."""
+
 
 @dataclass(frozen=True)
 class Config:
@@ -63,7 +66,7 @@ class Config:
     depth_steps: int = 10_000
     closure_eta: float = 0.02
     closure_noise: float = 0.01
-    closure_steps: int = 240
+    closure_steps: int = 60
     weak_lambda: float = 1e-3
     width: int = 10
     width_steps: int = 5_000
@@ -90,6 +93,10 @@ class Config:
                 raise ValueError(f"{name} must increase, got {value}")
         if len(self.anneal_steps) != len(self.anneal_lambdas):
             raise ValueError(f"anneal_steps needs one number per anneal_lambdas, got {self.anneal_steps}")
+        if self.closure_steps > RECORDS:
+            raise ValueError(
+                f"closure_steps must be at most {RECORDS} (each one is examined), got {self.closure_steps}"
+            )
         for name in ("etas", "demo_eta", "anneal_eta", "forced_eta", "depth_eta", "closure_eta"):
             value = getattr(self, name)
             if max(value if isinstance(value, tuple) else (value,)) >= 1:

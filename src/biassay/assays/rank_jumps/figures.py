@@ -9,7 +9,7 @@ from scipy.stats import chi2
 from ...claims import binomial_interval
 from ...figures import Bars, Figure, Line, Panel, Points, Role, Series
 from .claims import returned
-from .experiments import JUMPED, UNDECIDED
+from .experiments import JUMPED, RETURNED, UNDECIDED
 
 ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
 FLOOR = 1e-17
@@ -139,20 +139,22 @@ def jump_map(data: xr.Dataset) -> Figure:
 
 
 def ways_back(data: xr.Dataset) -> Figure:
-    """Which dynamics leave rank 1."""
+    """Which dynamics leave rank 1, and how near to it Gaussian noise stays."""
     back = returned(data)
     names = ["SGD, after a jump", "SGD, from rank 1", "adversary, small s₂"]
-    flags = [back, data.deep_escaped.values, data.adversarial_escaped.isel(planted_s2=0).values]
+    flags = [back, data.deep_escaped.values, data.adversarial_peak.isel(planted_s2=0).values > RETURNED]
     others = ["two layers", f"adversary, s₂ < {float(data.planted_s2[-1]):g}"]
     other_flags = [data.two_escaped.values, data.adversarial_escaped.isel(planted_s2=-1).values]
     for k, sigma in enumerate(data.sigma.values):
         others.append(f"Gaussian noise, σ = {sigma:g}")
         other_flags.append(data.langevin_escaped.isel(sigma=k).values)
+    low, middle, high = np.quantile(data.langevin_floor.transpose("seed", "sigma").values, [0, 0.5, 1], axis=0)
     return Figure(
         name="ways-back",
         title="Who comes back from rank 1",
         caption="Share of the runs that leave rank 1, with exact 95% intervals: where nothing was seen the bar's end "
-        "is what the number of runs cannot exclude. Small Gaussian noise does not leave in this time either.",
+        "is what the number of runs cannot exclude. Small Gaussian noise does not leave in this time either, "
+        "but it keeps s₂/s₁ away from zero: medians along the run, with their median and range over the seeds.",
         panels=(
             Panel(
                 title="Escape from rank 1",
@@ -163,6 +165,14 @@ def ways_back(data: xr.Dataset) -> Figure:
                     _bars(others, other_flags, "controls", "control"),
                 ),
                 ylim=(0.0, 1.03),
+            ),
+            Panel(
+                title="Gaussian noise from rank 1",
+                xlabel="σ, standard deviation in a parameter and step",
+                ylabel="median s₂ / s₁",
+                series=(Points(data.sigma.values, middle, "Gaussian noise", "control", low, high),),
+                xscale="log",
+                yscale="log",
             ),
         ),
         columns=1,

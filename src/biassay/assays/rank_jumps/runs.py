@@ -19,12 +19,10 @@ from ...models import deep_linear
 from ...probes import LowRankRegion, end_to_end, singular_ratio
 from ...problem import Problem
 from ...simulation import PerSeed, simulate
+from .config import RECORDS
 
 Weights: TypeAlias = tuple[np.ndarray, ...]
 """Factors W_1, ..., W_L held by the host, possibly with leading axes."""
-
-RECORDS = 240
-"""How many times every experiment is recorded, evenly spaced, the end included and the start not."""
 
 OBSERVED = ((0, 0), (1, 0), (1, 1))
 """The observed entries; (0, 1) is the one to be completed."""
