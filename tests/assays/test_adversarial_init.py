@@ -73,10 +73,11 @@ def test_the_stop_rule_counts_checks_at_which_every_seed_fits():
 
 
 def test_a_seed_whose_set_cannot_be_fitted_draws_another():
-    settings = dataclasses.replace(_settings(), replication=20)
-    data = on_digits.splits(settings, 200, 1)
+    settings = dataclasses.replace(_settings(), replication=10, fraction=0.1)
+    data = on_digits.splits(settings, 20, 1)
     sets, draws = on_digits.confusion_sets(settings, data)
-    assert sets.x.shape == (3, 4000, 8, 8, 1)
+    assert sets.x.shape == (3, 200, 8, 8, 1)
+    assert 1 == draws.min() < draws.max()
     np.testing.assert_array_equal(on_digits.attainable(sets), 1)
     first = on_digits.attainable(on_digits.drawn_sets(settings, data, np.zeros(3, int)))
     np.testing.assert_array_equal(draws > 1, first < 1)
