@@ -357,8 +357,8 @@ CLAIMS = (
         measure=lambda data: left(data, "theorem regime"),
         region=NEVER,
         control=lambda data: left(data, "weak decay"),
-        control_says="the same region and step size with a small lambda, where a few runs in several hundred meet a branch "
-        "that leaves",
+        control_says="the same region and step size with a small lambda, where a few runs in several hundred meet "
+        "a branch that leaves",
         control_needs="some",
         statistic="every",
         recorded="holds",
