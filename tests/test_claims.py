@@ -78,6 +78,19 @@ def test_diverged_seeds_are_counted_and_forbid_holds():
     assert claim().judge(broken * np.nan + broken["control"] * 0).outcome == "unclear"
 
 
+def test_a_premise_without_a_number_is_not_met():
+    for nothing in ([np.nan, 1.0], []):
+        assert (
+            claim(premise=lambda d, nothing=nothing: nothing, premise_says="measured").judge(data(2.0)).outcome
+            == "vacuous"
+        )
+
+
+def test_a_control_whose_interval_reaches_into_the_region_is_none():
+    wide = claim(control=lambda d: np.array([-2.0, 3.0]))
+    assert wide.judge(data(2.0)).outcome == "unclear"
+
+
 def test_few_seeds_and_failed_premises():
     assert claim(min_seeds=30).judge(data(2.0)).outcome == "unclear"
     premise = claim(premise=lambda d: d["value"] > 2.0, premise_says="more than two")
@@ -154,6 +167,8 @@ def test_the_bootstrap_interval_covers_the_mean(n):
 def test_the_bootstrap_is_reproducible_and_shrinks():
     few, many = np.random.default_rng(2).normal(size=(2, 400))
     assert bootstrap_interval(few) == bootstrap_interval(few)
+    skewed = bootstrap_interval([0.0] * 7 + [1.0])
+    assert skewed[1] > 2 * np.mean([0.0] * 7 + [1.0])
     wide, narrow = bootstrap_interval(few[:20]), bootstrap_interval(many)
     assert narrow[1] - narrow[0] < wide[1] - wide[0]
     assert bootstrap_interval([1.0, 1.0]) == (1.0, 1.0)

@@ -22,7 +22,9 @@ import fake_dice
 from biassay import assays, cli, runs, terminal
 
 TESTS = Path(__file__).parent
+# A shell's background job starts with SIGINT ignored; the process is to hear it wherever the tests run.
 LAUNCH = (
+    "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
     "import sys; from biassay import assays, cli; import fake_assay, fake_dice\n"
     "assays.CATALOGUE.clear(); assays.CATALOGUE.update(coins=fake_assay.ENTRY, dice=fake_dice.ENTRY)\n"
     "sys.exit(cli.main(sys.argv[1:]))"

@@ -50,3 +50,9 @@ def test_losses():
     p = np.exp(f) / np.exp(f).sum(1, keepdims=True)
     np.testing.assert_allclose(cross_entropy(f, jnp.array([1, 0])), -np.log([p[0, 1], p[1, 0]]), rtol=1e-14)
     np.testing.assert_allclose(logistic(jnp.array([2.0, 2.0]), jnp.array([1.0, -1.0])), np.log1p(np.exp([-2.0, 2.0])))
+
+
+@pytest.mark.parametrize("loss", [squared_error, half_squared_error, logistic])
+def test_outputs_and_targets_of_different_shapes_are_refused(loss):
+    with pytest.raises(ValueError, match="must have one shape"):
+        loss(jnp.ones((4, 1)), jnp.ones(4))

@@ -153,6 +153,54 @@ def test_a_resumed_run_equals_the_uninterrupted_one(driver):
     np.testing.assert_array_equal(whole.data.risk.sel(step=[1000, 1500]), rest.data.risk)
 
 
+@pytest.mark.parametrize("driver", ["scan", "host"])
+def test_a_resumed_sweep_leaves_the_first_run_whole_and_is_checked(driver):
+    start, rates = jnp.zeros(12), {"lr": [0.01, 0.03]}
+    options = {"seeds": 2, "sweep": rates, "driver": driver}
+    whole = ba.simulate(least_squares(), SGD, start, steps=60, **options)
+    first = ba.simulate(least_squares(), SGD, start, steps=20, **options)
+    rest = ba.simulate(least_squares(), SGD, None, steps=60, resume=first, **options)
+    assert_same_bits(whole.params, rest.params)
+    assert np.isfinite(first.params).all()
+    with pytest.raises(ValueError, match="resume needs the seed"):
+        ba.simulate(least_squares(), SGD, None, steps=60, resume=first, **options, seed=4)
+    with pytest.raises(ValueError, match="resume needs the seed"):
+        ba.simulate(least_squares(), SGD, None, steps=60, resume=first, seeds=2)
+    with pytest.raises(ValueError, match="at least the 20 taken"):
+        ba.simulate(least_squares(), SGD, None, steps=10, resume=first, **options)
+
+
+def test_an_equinox_module_is_trained_by_its_arrays():
+    module = eqx.nn.MLP(6, 3, 8, 1, key=jax.random.key(0))
+    arrays, frame = eqx.partition(module, eqx.is_inexact_array)
+
+    def predict(params, x):
+        return jax.vmap(eqx.combine(params, frame))(x)
+
+    data = classification()
+    problem = ba.Problem(predict, data.x, data.y, cross_entropy)
+    run = ba.simulate(problem, ba.GradientDescent(0.3), arrays, steps=300, seeds=2, probes={"risk": risk})
+    assert (run.data.risk[:, -1] < 0.8 * run.data.risk[:, 0]).all()
+    with pytest.raises(ValueError, match="split a module with"):
+        ba.simulate(problem, ba.GradientDescent(0.3), module, steps=1)
+
+
+def test_a_record_that_cuts_a_chunk_short_does_not_lengthen_the_next():
+    heard = []
+    with ba.progress_to(lambda done, total, label: heard.append(done)):
+        ba.simulate(
+            least_squares(),
+            SGD,
+            jnp.zeros(12),
+            steps=200_000,
+            probes={"risk": risk},
+            record=range(1, 40),
+            until=lambda _: False,
+        )
+    assert heard[:39] == list(range(1, 40))
+    assert heard[39] - 39 <= 4096
+
+
 def test_until_stops_every_lane_at_a_record():
     seen = []
 
@@ -257,7 +305,15 @@ def test_lanes_that_factorise_matrices_are_not_split_among_devices():
         ({"record": 0}, "record must be at least 1"),
         ({"driver": "hosts"}, "driver must be"),
         ({"lanes": "pmap"}, "lanes must be"),
-        ({"params": [jnp.zeros(12), "text"]}, "must be a pytree of arrays, found str"),
+        ({"params": [jnp.zeros(12), "text"]}, "must be a pytree of floating arrays, found str"),
+        ({"params": jnp.zeros(12, int)}, "found int.. numbers"),
+        ({"seed": -1}, "seeds must lie in"),
+        ({"steps": 3 * 10**9}, "steps must be below"),
+        ({"probes": {"time": risk}}, "'time' names an axis"),
+        ({"sweep": {"step": [1.0]}}, "'step' names an axis"),
+        ({"sweep": {"lr": []}}, "no values for 'lr'"),
+        ({"sweep": {"rate": [1.0]}}, "no number 'rate' to sweep"),
+        ({"sweep": {"nesterov": [1.0]}}, "no number 'nesterov' to sweep"),
         ({"params": ba.PerSeed(jnp.zeros((3, 12)))}, "leading axis of 1 seeds"),
     ],
 )

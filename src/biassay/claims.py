@@ -9,7 +9,7 @@ How the outcome is decided, in this order:
 1. the premise does not hold on every seed                            -> `vacuous`
 2. control not finite                                                 -> `unclear` (nothing to compare with)
 3. control inside the claim's own region                              -> `vacuous` (the check cannot fail)
-4. control outside the region it was promised for                     -> `unclear`
+4. control outside what it was promised, or its interval crosses in   -> `unclear`
 5. fewer seeds than `min_seeds`, or some diverged                     -> at most `unclear`
 6. interval inside the region / disjoint from it / across its edge    -> `holds` / `fails` / `unclear`
 
@@ -37,6 +37,8 @@ Measure: TypeAlias = Callable[[xr.Dataset], ArrayLike]
 CONFIDENCE = 0.95
 _BOOTSTRAP_DRAWS = 9999
 _BOOTSTRAP_LEAST = 8
+# A skewed sample may ask for an infinite end: none is further from the mean than so many times the t interval's.
+_WIDEST = 3.0
 
 
 @dataclass(frozen=True)
@@ -140,10 +142,12 @@ def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tup
         return float(mean - half), float(mean + half)
     draws = sample[np.random.default_rng(0).integers(0, n, (_BOOTSTRAP_DRAWS, n))]
     errors = draws.std(axis=1, ddof=1) / math.sqrt(n)
-    # A resample of one value repeated, to rounding, has no spread: it says nothing of the studentised mean.
-    spread_out = errors > 1e-3 * error
-    t = (draws.mean(axis=1) - mean)[spread_out] / errors[spread_out]
-    low_t, high_t = np.quantile(t, [tail, 1 - tail])
+    # A resample of one value repeated, to rounding, has no spread: its studentised mean is infinite.
+    gap, spread_out = draws.mean(axis=1) - mean, errors > 1e-3 * error
+    t = np.where(spread_out, gap / np.where(spread_out, errors, 1.0), np.copysign(np.inf, gap))
+    low_t, high_t = np.quantile(t, [tail, 1 - tail], method="inverted_cdf")
+    normal = float(stats.t.ppf(1 - tail, n - 1))
+    low_t, high_t = max(low_t, -_WIDEST * normal), min(high_t, _WIDEST * normal)
     return float(mean - high_t * error), float(mean - low_t * error)
 
 
@@ -189,8 +193,8 @@ class Claim:
         name: short and unique within the assay.
         says: the sentence, in our own words.
         cite: BibTeX key(s) of the source, comma-separated.
-        provenance: "seed" (the slides the assay started from), "read" (the named public source), "derived" (worked out here),
-            "memory" (recalled and unverified: never printed as a quotation).
+        provenance: "seed" (the slides the assay started from), "read" (the named public source), "derived" (worked
+            out here), "memory" (recalled and unverified: never printed as a quotation).
         measure: dataset -> one number per seed (one boolean per seed for the statistic "proportion").
         region: the closed interval of values that agree with the sentence; either end may be infinite.
         control: the same measure where the sentence must *not* hold.
@@ -270,8 +274,8 @@ class Claim:
 
     def _decide(self, data: xr.Dataset, value: Estimate, control: Estimate) -> tuple[Outcome, str]:
         if self.premise is not None:
-            met = np.asarray(self.premise(data), bool).ravel()
-            if not met.all():
+            met = np.asarray(self.premise(data), float).ravel() == 1
+            if not (met.size and met.all()):
                 return "vacuous", f"the premise fails on {int((~met).sum())} of {met.size} seeds: {self.premise_says}"
         if not control.finite:
             return "unclear", "the control gave no finite value"
@@ -280,6 +284,9 @@ class Claim:
         shown = control.interval if self._each_control_seed else (control.value,)
         if self.control_region is not None and not all(_inside(value, self.control_region) for value in shown):
             return "unclear", "the control did not do what a control must"
+        low, high = control.interval
+        if self.statistic != "every" and control.n > 1 and low <= self.region[1] and self.region[0] <= high:
+            return "unclear", "the control's interval reaches into the region"
         if value.n < self.min_seeds:
             return "unclear", f"{value.n} seeds, at least {self.min_seeds} are needed"
         if not math.isfinite(value.value):

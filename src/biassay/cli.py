@@ -247,7 +247,8 @@ def _run(asked: Run) -> int:
     _keep_products_on_one_core()
     from .store import Store, check_folder
 
-    check_folder(asked.out)
+    for folder in (asked.out, *(asked.out / part for part in ("store", "figures", "assets"))):
+        check_folder(folder)
     if asked.json not in (None, "-"):
         _check_file(Path(asked.json))
     plans = _plans(asked, names, settings)

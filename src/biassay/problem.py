@@ -5,7 +5,7 @@ The conventions of the whole package, written once:
 - the empirical risk is the *mean* over the examples of a loss l, and l carries the factor 1/2 where its name says so;
 - weight decay `wd` adds `wd * w` to the gradient: the penalty is (wd/2)|w|^2, outside the risk;
 - the first axis of `x` and `y` counts the examples; `predict` maps a batch of inputs to a batch of outputs;
-- a papers' own convention is mapped to this one in the assay that needs it.
+- a paper's own convention is mapped to this one in its assay.
 """
 
 from __future__ import annotations
@@ -68,7 +68,8 @@ class Problem(eqx.Module):
 
 
 def squared_error(outputs: Float[Array, "b ..."], targets: Float[Array, "b ..."]) -> Float[Array, " b"]:
-    """l = |f - y|^2, summed over the output's entries."""
+    """l = |f - y|^2, summed over the output's entries. Raises ValueError where f and y differ in shape."""
+    _check_shapes(outputs, targets)
     return jnp.sum((outputs - targets) ** 2, axis=tuple(range(1, outputs.ndim)))
 
 
@@ -83,5 +84,12 @@ def cross_entropy(logits: Float[Array, "b k"], labels: Int[Array, " b"]) -> Floa
 
 
 def logistic(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[Array, " b"]:
-    """l = log(1 + exp(-y f)), for labels y in {-1, +1}."""
+    """l = log(1 + exp(-y f)), for labels y in {-1, +1}. Raises ValueError where f and y differ in shape."""
+    _check_shapes(outputs, labels)
     return jax.nn.softplus(-labels * outputs)
+
+
+def _check_shapes(outputs: Array, targets: Array) -> None:
+    """Shapes (b, 1) and (b,) would broadcast to (b, b) in silence."""
+    if outputs.shape != targets.shape:
+        raise ValueError(f"outputs of shape {outputs.shape} and targets of shape {targets.shape} must have one shape")

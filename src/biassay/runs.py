@@ -113,6 +113,7 @@ def run(
     made = plan(name, profile, {**fields, **{field: value for field, value in chosen.items() if value is not None}})
     if out is not None:
         check_folder(Path(out))
+        check_folder(Path(out) / "store")
     return execute(made, None if out is None else Store(Path(out) / "store"), fresh=fresh, progress=progress)
 
 
@@ -128,6 +129,8 @@ def plan(name: str, profile: str, fields: dict[str, Any]) -> Plan:
     config = configs.replace(assay.profiles[profile], fields)
     if config.seeds < 1:
         raise UserError(f"seeds must be at least 1, got {config.seeds}")
+    if config.seeds >= _SEEDS_END:
+        raise UserError(f"seeds must be below {_SEEDS_END}, got {config.seeds}")
     if not 0 <= config.seed <= _SEEDS_END - config.seeds:
         raise UserError(f"seed must lie in 0..{_SEEDS_END - config.seeds}, got {config.seed}")
     return Plan(assay=assay, config=config, profile=profile, code=code_version(assays.find(name).module))
@@ -142,7 +145,8 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     assay, config = plan.assay, plan.config
     stored = None if store is None or fresh else store.read(assay.name, plan.key)
     if stored is not None:
-        os.utime(stored.path)
+        with contextlib.suppress(OSError):  # another user's file
+            os.utime(stored.path)
         return _result(plan, stored.data, stored.record, stored.path, cached=True)
     _use_every_core()
     listening = contextlib.nullcontext() if progress is None else simulation.progress_to(progress)

@@ -8,8 +8,8 @@ same steps. Three nested loops:
     device      windows of `WINDOW` steps, whose noise is drawn at once, keyed by (key, window)
     device        steps up to the next recorded one, in a `while` loop whose bounds are data
 
-As the bounds are data, one compiled program serves every recording schedule and every chunk: what is recorded cannot
-change the run. Where a `while` loop is slow (convolutions on a CPU) the host drives single steps instead.
+As the bounds are data, one compiled program serves every chunk and every schedule of as many records: what is recorded
+cannot change the run. Where a `while` loop is slow (convolutions on a CPU) the host drives single steps instead.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, fields
+from typing import Any, TypeAlias, cast
 
 import equinox as eqx
 import jax
@@ -61,7 +61,7 @@ class Simulation:
     """The outcome of `simulate`.
 
     data: one variable per probe with dimensions (seed, *swept, step, ...), `time` (*swept, step) = the sum of the step
-        sizes (with the axis seed for `PerSeed` dynamics), and `diverged` (seed, *swept): whether the final parameters
+        sizes (with the axis seed where seeds differ in it), and `diverged` (seed, *swept): whether the final parameters
         hold a number that is not finite.
     params, state: the final parameters and dynamics' state; every leaf has the leading axes (seed, *swept).
     elapsed: the final time, (seed, *swept).
@@ -141,11 +141,13 @@ def simulate(
         label: what the progress display calls this simulation.
 
     Returns:
-        A `Simulation`. Where a process has several devices the seeds are split among them.
+        A `Simulation`. Where a process has several devices the seeds are split among them, unless they run by "loop" or
+        their program factorises matrices on a CPU.
 
     Raises:
-        ValueError: steps, seeds or chunk below 1, a recording step outside the run, an unknown option, or parameters
-            that are not arrays.
+        ValueError: steps, seeds or chunk below 1, a recording step outside the run, an unknown option, a name that is
+            taken, a hyper-parameter that cannot be swept, a `resume` that does not fit, or parameters that are not
+            floating arrays.
     """
     for name, value in {"steps": steps, "seeds": seeds, "chunk": 1 if chunk is None else chunk}.items():
         if value < 1:
@@ -158,6 +160,17 @@ def simulate(
     sizes = tuple(len(values) for values in swept.values())
     first = 0 if resume is None else resume.step
     stops = _recording_steps(record, first, steps)
+
+    _check_names(probes or {}, swept, dynamics)
+    if seed < 0 or seed + seeds > 2**32:
+        raise ValueError(f"seeds must lie in 0..2^32 - 1, got {seed}..{seed + seeds - 1}")
+    if steps >= _NEVER:
+        raise ValueError(f"steps must be below {_NEVER}, got {steps}")
+    if resume is not None:
+        if dict(resume.swept) != swept or resume.data["seed"].values.tolist() != list(range(seed, seed + seeds)):
+            raise ValueError("resume needs the seed, the seeds and the sweep of the simulation it goes on from")
+        if resume.step > steps:
+            raise ValueError(f"steps must be at least the {resume.step} taken by the resumed simulation, got {steps}")
 
     keys = _keys(seed, seeds, stream)
     start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
@@ -172,9 +185,11 @@ def simulate(
     values = {name: jnp.asarray(axis.ravel(), real) for name, axis in zip(swept, grid, strict=True)}
     still = Still(problem, keys[:, 1], numbers, values)
     if resume is None:
-        moving = _flat(Moving(start, None, jnp.zeros((seeds, *sizes), real)), sizes)
+        moving = _flat(Moving(start, None, jnp.zeros((seeds, *sizes), jnp.promote_types(real, jnp.float32))), sizes)
     else:
         moving = _flat(Moving(start, resume.state, resume.elapsed), sizes)
+    # The host driver consumes what it is given; the caller's arrays stay the caller's.
+    moving = jax.tree.map(jnp.copy, moving)
     static = Static(build, frame, tuple((probes or {}).items()))
     strategy = choose(driver, lanes, static, still, moving, seeds)
     static = static._replace(lanes=strategy.lanes, mesh=strategy.mesh, straight=strategy.straight)
@@ -188,7 +203,8 @@ def simulate(
     position, length, listener = first, chunk or WINDOW, _listener.get()
     while position < steps:
         clock = time.perf_counter()
-        end, due = _next_chunk(position, min(position + length, steps), stops, each=until is not None)
+        wanted = min(position + length, steps)
+        end, due = _next_chunk(position, wanted, stops, each=until is not None)
         moved = [advance(static, held, carried, position, end, due, slots) for held, carried in groups]
         groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
         records = jax.device_get(_joined([record for _, record in moved], seeds))
@@ -201,13 +217,13 @@ def simulate(
             last = {name: r[:, :, len(due) - 1] for name, r in records.items()}
             if until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()}):
                 break
-        if chunk is None and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
+        if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
             length *= 2
 
     final = _joined([carried for _, carried in groups], seeds)
     final = jax.tree.map(lambda leaf: leaf.reshape(seeds, *sizes, *leaf.shape[2:]), final)
     data = _dataset(recorded, [s for s in stops if s <= position], final.params, seed, seeds, swept, probes or {})
-    if recorded and not isinstance(dynamics, PerSeed):
+    if recorded and bool((data["time"] == data["time"][0]).all()):
         data = data.assign_coords(time=data["time"][0].drop_vars("seed"))
     return Simulation(data, final.params, final.state, final.time, position, swept)
 
@@ -217,7 +233,7 @@ def simulate(
 
 def _recording_steps(record: int | Sequence[int], first: int, steps: int) -> list[int]:
     """The steps to record, sorted; those after `first` where a resumed run has recorded the others already."""
-    if isinstance(record, int):
+    if isinstance(record, int | np.integer):
         if record < 1:
             raise ValueError(f"record must be at least 1, got {record}")
         stops = sorted({round(stop) for stop in np.linspace(0, steps, record + 1)})
@@ -244,17 +260,33 @@ def _keys(seed: int, seeds: int, stream: int) -> np.ndarray:
     return np.concatenate([_block_of_keys(np.uint32(first), np.uint32(stream)) for first in firsts])[:seeds]
 
 
+def _check_names(probes: Mapping[str, Probe], swept: Mapping[str, tuple[float, ...]], dynamics: Any) -> None:
+    """Raises ValueError for names the dataset needs itself, and for what cannot be swept."""
+    axes = {"seed", "step", "time", "diverged"}
+    if clash := sorted((axes | set(swept)) & set(probes)) or sorted(axes & set(swept)):
+        raise ValueError(f"{clash[0]!r} names an axis of the dataset: choose another name")
+    rule = dynamics.value if isinstance(dynamics, PerSeed) else dynamics
+    for name, values in swept.items():
+        if not values:
+            raise ValueError(f"sweep gives no values for {name!r}")
+        if isinstance(rule, AbstractDynamics):
+            field = {f.name: f for f in fields(rule)}.get(name)
+            if field is None or field.metadata.get("static"):
+                raise ValueError(f"{type(rule).__name__} has no number {name!r} to sweep")
+
+
 def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int, ...]) -> PyTree:
     """Parameters with the leading axes (seed, *swept)."""
-    per_seed = isinstance(params, PerSeed) or callable(params)
+    makes = callable(params) and not isinstance(params, eqx.Module)
+    per_seed = isinstance(params, PerSeed) or makes
     if isinstance(params, PerSeed):
         params = params.value
-    elif callable(params):
-        params = jax.vmap(params)(jax.random.wrap_key_data(jnp.asarray(keys)))
+    elif makes:
+        params = jax.vmap(cast(Callable[..., PyTree], params))(jax.random.wrap_key_data(jnp.asarray(keys)))
     for leaf in jax.tree.leaves(params):
-        if not eqx.is_array_like(leaf):
+        if not (eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)):
             raise ValueError(
-                f"parameters must be a pytree of arrays, found {type(leaf).__name__}: split a module with "
+                f"parameters must be a pytree of floating arrays, found {_kind(leaf)}: split a module with "
                 "equinox.partition(module, equinox.is_inexact_array) and let predict combine its parts"
             )
         if per_seed and jnp.shape(leaf)[:1] != (seeds,):
@@ -266,6 +298,10 @@ def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int
         return jnp.broadcast_to(leaf, (seeds, *sizes, *own))
 
     return jax.tree.map(spread, params)
+
+
+def _kind(leaf: Any) -> str:
+    return f"{jnp.result_type(leaf)} numbers" if eqx.is_array_like(leaf) else type(leaf).__name__
 
 
 def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:

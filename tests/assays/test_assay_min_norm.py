@@ -71,6 +71,7 @@ def test_every_claim_holds_where_mirror_descent_converges(data):
 def test_too_few_regressions_are_unclear(data):
     verdicts = {verdict.claim: verdict.outcome for verdict in ASSAY.judge(data.isel(seed=slice(9)))}
     assert verdicts.pop("steepest-depends-on-step") == "holds"
+    assert verdicts.pop("mirror-min-p-norm-at-zero-error") == "holds"  # counts runs, two a regression
     assert set(verdicts.values()) == {"unclear"}
 
 

@@ -21,7 +21,7 @@ class Optax(AbstractDynamics):
             a function, `lambda lr: Optax(optax.adam(lr))`.
         batch_size: examples a step, None for all of them.
         sampling: as in `SGD`.
-        lr: what a step adds to the time axis; by default 1, as Optax does not tell its step size.
+        dt: what a step adds to the time axis; by default 1, as Optax does not tell its step size.
 
     Raises:
         ValueError: batch_size below 1, or an unknown sampling.
@@ -30,7 +30,7 @@ class Optax(AbstractDynamics):
     transformation: optax.GradientTransformation = eqx.field(static=True)
     batch_size: int | None = eqx.field(static=True, default=None)
     sampling: Sampling = eqx.field(static=True, default="epochs")
-    lr: Any = 1.0
+    dt: Any = 1.0
 
     def __check_init__(self) -> None:
         check_sampling(self.batch_size, self.sampling)
@@ -49,4 +49,4 @@ class Optax(AbstractDynamics):
         return optax.apply_updates(params, updates), state
 
     def time_step(self, state: State) -> Scalar | float:
-        return self.lr
+        return self.dt

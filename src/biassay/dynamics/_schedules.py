@@ -10,7 +10,9 @@ from jaxtyping import Array, Int, Scalar
 
 
 class ExponentialDecay(eqx.Module):
-    """The step size k -> start * factor^(k / every) + end, for `lr` of any dynamics and for Optax.
+    """The step size k -> start * factor^(k / every) + end.
+
+    For the `lr` of gradient, stochastic, steepest and sign descent, and for Optax.
 
     Its numbers are leaves, so that they may be swept, or differ from seed to seed.
 

@@ -21,7 +21,7 @@ PROVENANCES: dict[Provenance, str] = {
 }
 
 STATISTICS: dict[Statistic, str] = {
-    "mean": f"mean over seeds, {CONFIDENCE:.0%} bootstrap interval",
+    "mean": f"mean over seeds, {CONFIDENCE:.0%} interval (studentised bootstrap; t below 8 seeds)",
     "proportion": f"share of seeds, exact {CONFIDENCE:.0%} binomial interval",
     "every": "the seed nearest to leaving the region, range over all seeds",
 }

@@ -42,15 +42,14 @@ def _rows(data: xr.Dataset, variable: str, span_preserving: bool) -> xr.DataArra
 def _mirror(own: bool, at_zero_error: bool = False) -> Measure:
     """The largest distance, over p, to the smallest p-norm solution: of mirror descent for p, or for 2.
 
-    With `at_zero_error` a run whose residual is above 1e-10 does not count.
+    With `at_zero_error` instead one distance a run, over p and seeds, of the runs whose residual is below 1e-10.
     """
 
     def measure(data: xr.Dataset) -> np.ndarray:
         names = {p: f"mirror-{p:g}" if own else "mirror-2" for p in data["p"].values}
-        distances = [apart(name, f"min-{p:g}-norm")(data).values for p, name in names.items()]
-        residuals = [final("residual", name)(data).values for name in names.values()]
-        counts = np.less(residuals, 1e-10) if at_zero_error else True
-        return np.max(np.where(counts, distances, -np.inf), axis=0)
+        distances = np.array([apart(name, f"min-{p:g}-norm")(data).values for p, name in names.items()])
+        residuals = np.array([final("residual", name)(data).values for name in names.values()])
+        return distances[residuals < 1e-10] if at_zero_error else distances.max(axis=0)
 
     return measure
 
@@ -67,7 +66,8 @@ def _spread(variable: str) -> Measure:
 
 def _both_interpolate(data: xr.Dataset) -> np.ndarray:
     worst = max(float(data["steepest_residual"].max()), float(data["mirror_residual"].max()))
-    return np.array([worst < 1e-10])
+    missed = float(np.abs(data["mirror"] - data["two_points_minimum"]).max())
+    return np.array([worst < 1e-10 and missed < 1e-4])
 
 
 def _exact(
@@ -99,6 +99,7 @@ EUCLIDEAN_IS_MIN_NORM: dict[str, Any] = {
     "premise_says": "with p = 2 the minimum-norm solution is returned",
 }
 READ: dict[str, Any] = {"cite": "gunasekar2018geometry", "provenance": "read"}
+RECALLED: dict[str, Any] = {"cite": "gunasekar2018geometry", "provenance": "memory"}
 
 CLAIMS = (
     _exact(
@@ -210,23 +211,23 @@ CLAIMS = (
     ),
     _exact(
         "mirror-min-p-norm",
-        "Mirror descent with the potential |w|_p^p / p converges to the solution of smallest p-norm.",
+        "Mirror descent with the potential |w|_p^p / p, at a fixed step size converges to the smallest p-norm.",
         _mirror(own=True),
         1e-4,
         _mirror(own=False),
         EUCLIDEAN_MIRROR,
-        **READ,
+        **RECALLED,
         **EUCLIDEAN_IS_MIN_NORM,
         recorded="fails",
     ),
     _exact(
         "mirror-min-p-norm-at-zero-error",
-        "Where mirror descent with the potential |w|_p^p / p reaches zero error it has found the smallest p-norm.",
+        "Each run of mirror descent with the potential |w|_p^p / p at zero error has found the smallest p-norm.",
         _mirror(own=True, at_zero_error=True),
         1e-4,
         _mirror(own=False, at_zero_error=True),
         EUCLIDEAN_MIRROR,
-        **READ,
+        **RECALLED,
         **EUCLIDEAN_IS_MIN_NORM,
     ),
     _exact(
@@ -249,7 +250,7 @@ CLAIMS = (
         statistic="every",
         min_seeds=1,
         premise=_both_interpolate,
-        premise_says="steepest and mirror descent have residuals below 1e-10 at every step size",
+        premise_says="both have residuals below 1e-10, and mirror descent finds the smallest norm, at every step size",
         recorded="holds",
         **READ,
     ),

@@ -73,8 +73,8 @@ controls of the distance count only where they have reached zero error themselve
   zero: near a solution with a small entry $w_j$ the step overshoots unless
   $\eta \lVert X_{j \cdot} \rVert^2 < 2 (p-1) |w_j|^{p-2}$, and the iterates cycle. With $p = 3$ and $\eta = 0.05$ one
   of the ten regressions of the quick profile, whose smallest entry is $0.003$, keeps a residual of
-  $7 \cdot 10^{-4}$ for ever. The sentence therefore fails as printed, and holds for every run that reaches zero
-  error; a smaller step removes the cycle.
+  $7 \cdot 10^{-4}$ for ever. The sentence without a condition on convergence therefore fails here, and holds for
+  every run that reaches zero error; a smaller step removes the cycle.
 - SGD with isotropic noise in the gradient leaves the span *and* keeps an error; it illustrates and tests nothing.
 - As its $\varepsilon$ grows Adam becomes gradient descent: at $\varepsilon = 10^3$ it is nearly back in the span.
 - Full-matrix AdaGrad with $(G^{1/2} + 10^{-8} I)^{-1}$ multiplies the round-off in the null space of $G$ by $10^8$,
