@@ -110,7 +110,7 @@ def test_imports_go_downward_only() -> None:
         ("claims", "from biassay import simulation", "simulation"),
         ("dynamics._base", "from .. import _lanes", "_lanes"),
         ("dynamics._base", "def f():\n    import biassay.runs", "runs"),
-        ("probes._norms", "from ..references.min_norm import pinv", "references"),
+        ("probes._norms", "from ..references.interpolators import pinv", "references"),
         ("simulation", "from . import simulate", "__init__"),
     ],
 )

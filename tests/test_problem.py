@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from biassay import Problem
-from biassay.problem import cross_entropy, half_squared_error, logistic, squared_error
+from biassay.problem import cross_entropy, half_squared_error, logistic, negative_margin, squared_error
 
 pytestmark = pytest.mark.usefixtures("x64")
 
@@ -25,6 +25,17 @@ def test_risk_is_the_mean_loss_and_gradient_its_derivative():
     np.testing.assert_allclose(problem.gradient(w), x.T @ residual / 6, rtol=1e-13)
     batch = problem.batch(jnp.array([4, 1]))
     np.testing.assert_allclose(problem.gradient(w, batch), x[[4, 1]].T @ residual[[4, 1]] / 2, rtol=1e-13)
+
+
+def test_the_log_sum_exp_of_margins_has_the_gradient_of_a_normalised_exponential_loss():
+    rng = np.random.default_rng(2)
+    x, y, w = rng.normal(size=(6, 3)), rng.choice([-1.0, 1.0], 6), rng.normal(size=3)
+    problem = Problem(linear, jnp.asarray(x), jnp.asarray(y), negative_margin, aggregate=jax.nn.logsumexp)
+    losses = np.exp(-y * (x @ w))
+    np.testing.assert_allclose(problem.risk(w), np.log(losses.sum()), rtol=1e-14)
+    np.testing.assert_allclose(problem.gradient(w), -(x.T @ (y * losses)) / losses.sum(), rtol=1e-13)
+    with pytest.raises(ValueError, match="one shape"):
+        negative_margin(jnp.ones((6, 1)), jnp.ones(6))
 
 
 def test_mean_of_single_example_gradients_is_the_full_gradient():

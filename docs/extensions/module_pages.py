@@ -13,10 +13,13 @@ FOLDERS = ("references", "models", "data")
 
 
 def modules(folder: str) -> str:
-    """An `automodule` for the folder itself and for every module in it without an underscore, in Markdown."""
+    """An `automodule` for the folder itself and for every module in it without an underscore, in Markdown.
+
+    A function that the folder hands on is documented once, in its module.
+    """
     package = import_module(f"biassay.{folder}")
     names = [info.name for info in pkgutil.iter_modules(package.__path__) if not info.name.startswith("_")]
-    lines = [f".. automodule:: biassay.{folder}\n   :members:\n   :imported-members:"]
+    lines = [f".. automodule:: biassay.{folder}"]
     lines += [f".. automodule:: biassay.{folder}.{name}\n   :members:" for name in names]
     return "```{eval-rst}\n" + "\n".join(lines) + "\n```\n"
 

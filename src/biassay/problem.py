@@ -2,7 +2,8 @@
 
 The conventions of the whole package, written once:
 
-- the empirical risk is the *mean* over the examples of a loss l, and l carries the factor 1/2 where its name says so;
+- the empirical risk is the *mean* over the examples of a loss l, and l carries the factor 1/2 where its name says so
+  (a problem may name another aggregate, such as the logarithm of the sum of exponentials);
 - weight decay `wd` adds `wd * w` to the gradient: the penalty is (wd/2)|w|^2, outside the risk;
 - the first axis of `x` and `y` counts the examples; `predict` maps a batch of inputs to a batch of outputs;
 - a paper's own convention is mapped to this one in its assay.
@@ -27,7 +28,7 @@ class Batch(NamedTuple):
 
 
 class Problem(eqx.Module):
-    """Minimise R(theta) = mean_i l(f(theta, x_i), y_i).
+    """Minimise R(theta) = mean_i l(f(theta, x_i), y_i), or another aggregate of the losses.
 
     Args:
         predict: (params, x of shape (b, ...)) -> outputs of shape (b, ...), in evaluation mode.
@@ -37,6 +38,7 @@ class Problem(eqx.Module):
         gradient_rule: (params, x, y) -> gradient of the batch's risk in closed form, used instead of automatic
             differentiation where it is faster. A test must hold it against automatic differentiation.
         test: examples held out for the probes, never trained on, or None.
+        aggregate: losses of shape (b,) -> the batch's risk; the mean, unless another is named.
     """
 
     predict: Callable[[PyTree, Array], Array] = eqx.field(static=True)
@@ -45,6 +47,7 @@ class Problem(eqx.Module):
     loss: Callable[[Array, Array], Array] = eqx.field(static=True)
     gradient_rule: Callable[[PyTree, Array, Array], PyTree] | None = eqx.field(static=True, default=None)
     test: Batch | None = None
+    aggregate: Callable[[Array], Array] = eqx.field(static=True, default=jnp.mean)
 
     @property
     def size(self) -> int:
@@ -56,9 +59,9 @@ class Problem(eqx.Module):
         return Batch(self.x[indices], self.y[indices])
 
     def risk(self, params: PyTree, batch: Batch | None = None) -> Float[Array, ""]:
-        """Mean loss over `batch`, by default over all examples."""
+        """Mean loss (or the problem's other aggregate) over `batch`, by default over all examples."""
         x, y = batch or (self.x, self.y)
-        return jnp.mean(self.loss(self.predict(params, x), y))
+        return self.aggregate(self.loss(self.predict(params, x), y))
 
     def gradient(self, params: PyTree, batch: Batch | None = None) -> PyTree:
         """Gradient of `risk` in the parameters."""
@@ -87,6 +90,17 @@ def logistic(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[A
     """l = log(1 + exp(-y f)), for labels y in {-1, +1}. Raises ValueError where f and y differ in shape."""
     _check_shapes(outputs, labels)
     return jax.nn.softplus(-labels * outputs)
+
+
+def negative_margin(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[Array, " b"]:
+    """l = -y f, for labels y in {-1, +1}.
+
+    With `aggregate=jax.nn.logsumexp` the risk is log sum_i exp(-y_i f_i), the logarithm of the exponential loss: its
+    gradient is that loss's gradient divided by the loss, and does not vanish as the margins grow. Raises ValueError
+    where f and y differ in shape.
+    """
+    _check_shapes(outputs, labels)
+    return -labels * outputs
 
 
 def _check_shapes(outputs: Array, targets: Array) -> None:

@@ -18,7 +18,7 @@ from biassay.assays.min_norm.regression import draw_regressions, norm_ratios, re
 from biassay.dynamics import GradientDescent
 from biassay.models.linear_regression import linear_regression
 from biassay.probes import distance_to_min_norm, out_of_span, relative_residual, weights
-from biassay.references.min_norm import gradient_descent_iterate, min_norm
+from biassay.references.interpolators import gradient_descent_iterate, min_norm
 from small import CONFIGS
 
 SMALL = CONFIGS["min-norm"]

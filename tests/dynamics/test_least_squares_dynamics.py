@@ -21,7 +21,7 @@ from biassay.dynamics import (
     TunedOptax,
 )
 from biassay.models.linear_regression import linear_regression
-from biassay.references import min_norm as reference
+from biassay.references import interpolators as reference
 from biassay.simulation import PerSeed
 
 pytestmark = pytest.mark.usefixtures("x64")

@@ -6,7 +6,7 @@ import pytest
 
 from biassay.models.linear_regression import linear_regression
 from biassay.probes import distance_to_min_norm, out_of_span, relative_residual, weights
-from biassay.references.min_norm import min_norm
+from biassay.references.interpolators import min_norm
 
 pytestmark = pytest.mark.usefixtures("x64")
 

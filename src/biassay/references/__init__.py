@@ -1,1 +1,17 @@
-"""Exact answers to compare with: solutions found without training."""
+"""Exact answers to compare with: solutions found without training.
+
+The functions can be imported from here, whichever module they live in.
+"""
+
+from .interpolators import dual_map as dual_map
+from .interpolators import gradient_descent_iterate as gradient_descent_iterate
+from .interpolators import min_l1_norm as min_l1_norm
+from .interpolators import min_linf_norm as min_linf_norm
+from .interpolators import min_norm as min_norm
+from .interpolators import min_p_norm as min_p_norm
+from .interpolators import projection as projection
+from .interpolators import ridge as ridge
+from .interpolators import weighted_min_norm as weighted_min_norm
+from .iterative_solvers import conjugate_gradients as conjugate_gradients
+from .iterative_solvers import lbfgs as lbfgs
+from .landscape import Landscape as Landscape

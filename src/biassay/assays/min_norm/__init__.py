@@ -28,7 +28,7 @@ from ...assay import Assay
 from ...dynamics import AbstractDynamics, MirrorDescent, SteepestDescent
 from ...models.linear_regression import linear_regression
 from ...probes import weights
-from ...references.min_norm import dual_map, min_norm, min_p_norm, projection, ridge, weighted_min_norm
+from ...references.interpolators import dual_map, min_norm, min_p_norm, projection, ridge, weighted_min_norm
 from ...simulation import simulate
 from .algorithms import CHECKPOINTS, Setting, Trajectory, adam, algorithms, vanishing
 from .claims import CLAIMS

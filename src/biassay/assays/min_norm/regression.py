@@ -18,7 +18,7 @@ from ...dynamics import Optax
 from ...models.linear_regression import linear_regression
 from ...probes import weights
 from ...problem import Problem
-from ...references.min_norm import min_l1_norm, min_linf_norm, min_norm
+from ...references.interpolators import min_l1_norm, min_linf_norm, min_norm
 from ...simulation import PerSeed, simulate
 
 NORMS = {"L1": 1.0, "L2": 2.0, "Linf": np.inf}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
+from biassay.references import interpolators as reference
 from biassay.references import iterative_solvers
-from biassay.references import min_norm as reference
 
 
 @pytest.fixture
