@@ -147,3 +147,34 @@ def test_light_modules_import_no_jax(name: str) -> None:
 
 def test_the_engine_does_import_jax() -> None:
     assert loads_jax("biassay.simulation")
+
+
+AFTERWARDS = {"claims": "CLAIMS", "figures": "figures", "text": "MATHEMATICS"}
+"""Files of an assay that only speak of its data: the store keeps the data when they change. -> what they hand on."""
+
+
+def leaks(source: str, name: str) -> list[str]:
+    """What the file `name` of an assay's folder takes from a file that must not change the data."""
+    if name in AFTERWARDS:
+        return []
+    found = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.ImportFrom) and node.level == 1:
+            for alias in node.names:
+                handed = AFTERWARDS.get(node.module or alias.name)
+                if handed is not None and not (name == "__init__" and node.module and alias.name == handed):
+                    found.append(f"{node.module or ''}.{alias.name}")
+    return found
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "assays").glob("*/*.py")), ids=lambda file: f"{file.parent.name}")
+def test_an_experiment_knows_nothing_of_its_claims_and_figures(file: Path) -> None:
+    assert not leaks(file.read_text("utf-8"), file.stem)
+
+
+def test_an_experiment_that_knows_its_claims_is_caught() -> None:
+    assert leaks("from .claims import PAIRS", "runs") == ["claims.PAIRS"]
+    assert leaks("from .claims import CLAIMS, PAIRS", "__init__") == ["claims.PAIRS"]
+    assert leaks("from . import figures", "__init__") == [".figures"]
+    assert not leaks("from .claims import CLAIMS", "__init__")
+    assert not leaks("from .claims import returned", "figures")

@@ -238,6 +238,21 @@ def test_a_change_of_the_code_is_another_version(tmp_path: Path, monkeypatch: py
     assert len(versions) == 2
 
 
+def test_what_speaks_of_the_data_afterwards_is_not_in_the_version(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "other_assay"
+    folder.mkdir()
+    (folder / "__init__.py").touch()
+    monkeypatch.syspath_prepend(tmp_path)
+    before = code_version.__wrapped__("other_assay")
+    for name in ("claims.py", "figures.py", "text.py"):
+        (folder / name).write_text("a = 1\n")
+        assert code_version.__wrapped__("other_assay") == before
+    (folder / "runs.py").write_text("a = 1\n")
+    assert code_version.__wrapped__("other_assay") != before
+
+
 def test_folders_that_cannot_be_written_are_named(tmp_path: Path) -> None:
     check_folder(tmp_path)
     check_folder(tmp_path / "new" / "newer")

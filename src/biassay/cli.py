@@ -346,7 +346,11 @@ def _write_json(asked: Run, results: Sequence[Result]) -> None:
     path = Path(asked.json)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text + "\n", encoding="utf-8")
+        # Beside it first: an interruption leaves the old file or the new one. A pipe or a device is written as it is.
+        whole = path.with_name(f".{path.name}.unfinished") if path.is_file() or not path.exists() else path
+        whole.write_text(text + "\n", encoding="utf-8")
+        if whole != path:
+            whole.replace(path)
     except OSError as error:
         raise UserError(f"cannot write {path}: {error.strerror or error}") from None
 

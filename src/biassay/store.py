@@ -33,8 +33,9 @@ _STALE_SECONDS = 3600.0
 _MARK = b"biassay run "
 _SEAL_BYTES = len(_MARK) + 20
 _PACKAGE = Path(__file__).parent
-# What can change the data of every assay: the engine. An assay's own folder is added to it. The command line, the
-# store, the report and the claims' statistics cannot: verdicts are judged afresh from the data.
+# What can change the data of every assay: the engine. An assay's own folder is added to it, without what only speaks of
+# the data afterwards. The command line, the store, the report and the claims' statistics cannot change it either:
+# verdicts are judged afresh.
 _ENGINE = (
     "problem.py",
     "_lanes.py",
@@ -46,6 +47,7 @@ _ENGINE = (
     "models",
     "data",
 )
+_AFTERWARDS = ("claims.py", "figures.py", "text.py")
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ def code_version(module: str) -> str:
     spec = importlib.util.find_spec(module)
     if spec is not None and spec.origin is not None:
         origin = Path(spec.origin)
-        files.update(_sources(origin.parent if origin.name == "__init__.py" else origin))
+        own = _sources(origin.parent if origin.name == "__init__.py" else origin)
+        files.update(file for file in own if file.name not in _AFTERWARDS)
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(files):
         name = file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name

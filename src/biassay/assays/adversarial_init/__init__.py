@@ -34,10 +34,10 @@ from ...assay import Assay
 from ...data import confusion, digits
 from ...models import mlp, small_cnn
 from . import on_digits, toy
-from .claims import CLAIMS, PAIRS
+from .claims import CLAIMS
 from .figures import figures
 
-REGULARISERS = ("none", "M", "L2", "DA", *PAIRS, "DA+M+L2")
+REGULARISERS = ("none", "M", "L2", "DA", *on_digits.PAIRS, "DA+M+L2")
 
 
 @dataclass(frozen=True, kw_only=True)

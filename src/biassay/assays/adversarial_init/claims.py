@@ -12,9 +12,8 @@ import numpy as np
 import xarray as xr
 
 from ...claims import Claim, Measure, Outcome
-from .on_digits import VANILLA
+from .on_digits import PAIRS, VANILLA
 
-PAIRS = ("DA+M", "DA+L2", "M+L2")
 POSITIVE = (1e-9, math.inf)
 """More than 0: a mean difference of test accuracies is 0 or at least one image in all of them."""
 GROWING = (0.03, math.inf)

@@ -25,6 +25,8 @@ from ...probes import distance, norm, test_accuracy, train_accuracy
 from ...problem import Batch, Problem, cross_entropy
 from ...simulation import PerSeed, simulate
 
+PAIRS = ("DA+M", "DA+L2", "M+L2")
+"""The pairs of regularisers."""
 VANILLA = ("S0", "S2", "NC1", "NC2")
 """The set-ups trained by vanilla SGD on the true labels with the stop rule."""
 REPLICATED: tuple[str, ...] = ("C", "C true", "S2", "NC1")
