@@ -49,6 +49,8 @@ DYNAMICS = {
     "MirrorDescent": lambda: all_dynamics.MirrorDescent(0.05, 1.5),
     "SteepestDescent": lambda: all_dynamics.SteepestDescent(0.05, 4 / 3),
     "SignDescent": lambda: all_dynamics.SignDescent(0.01),
+    "NormalisedSteepestDescent": lambda: all_dynamics.NormalisedSteepestDescent(0.01, 4 / 3),
+    "SpectralDescent": lambda: all_dynamics.SpectralDescent(0.01),
     "Kaczmarz": lambda: all_dynamics.Kaczmarz(),
     "CoordinateDescent": lambda: all_dynamics.CoordinateDescent(),
     "PreconditionedDescent": lambda: all_dynamics.PreconditionedDescent(

@@ -7,6 +7,8 @@ from ._flow import GradientFlow as GradientFlow
 from ._mirror import MirrorDescent as MirrorDescent
 from ._noisy import IsotropicNoise as IsotropicNoise
 from ._noisy import LabelNoise as LabelNoise
+from ._normalised import NormalisedSteepestDescent as NormalisedSteepestDescent
+from ._normalised import SpectralDescent as SpectralDescent
 from ._optax import Optax as Optax
 from ._ordered import AdversarialSGD as AdversarialSGD
 from ._ordered import ForcedSGD as ForcedSGD
@@ -15,6 +17,7 @@ from ._preconditioned import PreconditionedDescent as PreconditionedDescent
 from ._row_column import CoordinateDescent as CoordinateDescent
 from ._row_column import Kaczmarz as Kaczmarz
 from ._schedules import ExponentialDecay as ExponentialDecay
+from ._schedules import PowerDecay as PowerDecay
 from ._steepest import SignDescent as SignDescent
 from ._steepest import SteepestDescent as SteepestDescent
 from ._tuned import TunedOptax as TunedOptax

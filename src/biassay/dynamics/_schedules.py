@@ -33,3 +33,23 @@ class ExponentialDecay(eqx.Module):
     def __call__(self, count: Int[Array, ""]) -> Scalar:
         periods = count / self.every
         return self.start * self.factor ** (jnp.floor(periods) if self.staircase else periods) + self.end
+
+
+class PowerDecay(eqx.Module):
+    """The step size k -> start / (k + after)^power, k = 0, 1, ...; 1 / sqrt(t) by default.
+
+    For the `lr` of gradient, stochastic and steepest descent, and for Optax. Its numbers are leaves, so that they may
+    be swept, or differ from seed to seed.
+
+    Args:
+        start: the step size once k + after is 1.
+        after: what is added to the step's number; must be positive.
+        power: the exponent, 0 for a constant step size.
+    """
+
+    start: Any
+    after: Any = 1.0
+    power: Any = 0.5
+
+    def __call__(self, count: Int[Array, ""]) -> Scalar:
+        return self.start * (count + self.after) ** -jnp.asarray(self.power, float)
