@@ -14,4 +14,8 @@ from .interpolators import ridge as ridge
 from .interpolators import weighted_min_norm as weighted_min_norm
 from .iterative_solvers import conjugate_gradients as conjugate_gradients
 from .iterative_solvers import lbfgs as lbfgs
+from .kernel_interpolants import KernelInterpolant as KernelInterpolant
+from .kernel_interpolants import gaussian_kernel as gaussian_kernel
+from .kernel_interpolants import interpolate as interpolate
+from .kernel_interpolants import one_vs_all as one_vs_all
 from .landscape import Landscape as Landscape
