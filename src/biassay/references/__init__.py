@@ -19,3 +19,15 @@ from .kernel_interpolants import gaussian_kernel as gaussian_kernel
 from .kernel_interpolants import interpolate as interpolate
 from .kernel_interpolants import one_vs_all as one_vs_all
 from .landscape import Landscape as Landscape
+from .margins import HardMargin as HardMargin
+from .margins import ResidualLimit as ResidualLimit
+from .margins import hard_margin as hard_margin
+from .margins import kkt_residual as kkt_residual
+from .margins import residual_limit as residual_limit
+from .margins import signed_rows as signed_rows
+from .norm_margins import NormMargin as NormMargin
+from .norm_margins import l1_margin as l1_margin
+from .norm_margins import linf_margin as linf_margin
+from .norm_margins import lp_margin as lp_margin
+from .norm_margins import margin_norm as margin_norm
+from .norm_margins import spectral_margin as spectral_margin
