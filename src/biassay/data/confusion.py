@@ -23,7 +23,7 @@ Erase: TypeAlias = Literal["entries", "pixels"]
 
 def corrupted_copies(
     key: Key[Array, ""], x: Float[Array, "n *shape"], copies: int, fraction: float, erase: Erase = "entries"
-) -> Float[Array, "copies*n *shape"]:
+) -> Float[Array, "{copies}*n *shape"]:
     """`copies` copies of every input; in each a fresh random subset of its entries is 0.
 
     Args:

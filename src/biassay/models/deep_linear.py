@@ -21,7 +21,7 @@ from ..problem import Problem, half_squared_error
 Factors: TypeAlias = tuple[Float[Array, "_ _"], ...]
 
 
-def _forward(params: Factors, x: Float[Array, " m+n"]) -> list[Array]:
+def _forward(params: Factors, x: Float[Array, " mask"]) -> list[Array]:
     """c_0, ..., c_L with c_0 the column's mask and c_l = W_l c_{l-1}: c_L is the column j of A."""
     columns = [x[params[-1].shape[0] :]]
     for W in params:
@@ -29,13 +29,13 @@ def _forward(params: Factors, x: Float[Array, " m+n"]) -> list[Array]:
     return columns
 
 
-def predict(params: Factors, x: Float[Array, "b m+n"]) -> Float[Array, " b"]:
+def predict(params: Factors, x: Float[Array, "b mask"]) -> Float[Array, " b"]:
     """The entries A_ij that the masks in `x` select."""
     rows = params[-1].shape[0]
     return jax.vmap(lambda mask: jnp.sum(mask[:rows] * _forward(params, mask)[-1]))(x)
 
 
-def gradient(params: Factors, x: Float[Array, "b m+n"], y: Float[Array, " b"]) -> Factors:
+def gradient(params: Factors, x: Float[Array, "b mask"], y: Float[Array, " b"]) -> Factors:
     """Gradient of the mean of (A_ij - y)^2 / 2, without automatic differentiation.
 
     One entry gives every factor a rank-one gradient, (A_ij - y) b_l c_{l-1}^T, with b_l = row i of W_L ... W_{l+1} and
@@ -43,7 +43,7 @@ def gradient(params: Factors, x: Float[Array, "b m+n"], y: Float[Array, " b"]) -
     """
     rows = params[-1].shape[0]
 
-    def of_entry(mask: Float[Array, " m+n"], target: Float[Array, ""]) -> Factors:
+    def of_entry(mask: Float[Array, " mask"], target: Float[Array, ""]) -> Factors:
         columns = _forward(params, mask)
         row = mask[:rows] * (jnp.sum(mask[:rows] * columns[-1]) - target)
         factors = []

@@ -27,6 +27,6 @@ def residual_gradient(w: Float[Array, " d"], x: Float[Array, "b d"], y: Float[Ar
     return (x @ w - y) @ x
 
 
-def linear_regression(x: Float[Array, "n d"], y: Float[Array, " n"]) -> Problem:
-    """Minimise |x w - y|^2 / 2 over w in R^d."""
+def linear_regression(x: Float[Array, "*seeds n d"], y: Float[Array, "*seeds n"]) -> Problem:
+    """Minimise |x w - y|^2 / 2 over w in R^d. A leading axis of seeds makes the problems of a `PerSeed`."""
     return Problem(linear, x, y, sum_of_squares, residual_gradient)
