@@ -16,6 +16,7 @@ from biassay import assays, configs, store
 from biassay import dynamics as all_dynamics
 from biassay import probes as all_probes
 from biassay.citations import BIBTEX
+from biassay.models import two_layer
 from biassay.problem import cross_entropy, half_squared_error
 from biassay.report import to_matplotlib
 from biassay.report._mathematics import to_html
@@ -58,6 +59,7 @@ DYNAMICS = {
     ),
     "ForcedSGD": lambda: all_dynamics.ForcedSGD(0.1, 20, (0, 1)),
     "AdversarialSGD": lambda: all_dynamics.AdversarialSGD(0.1, greedy),
+    "Travelled": lambda: all_dynamics.Travelled(ba.SGD(0.1, batch_size=2, momentum=0.5)),
     "FullMatrixAdaGrad": lambda: all_dynamics.FullMatrixAdaGrad(0.1),
 }
 
@@ -141,10 +143,19 @@ def classifier():
     return problem, jnp.asarray(rng.normal(size=(3, 4)))
 
 
+def neurons():
+    """A two-layer network of four hidden units."""
+    rng = np.random.default_rng(3)
+    params = two_layer.TwoLayer(jnp.asarray(rng.normal(size=(4, 3))), jnp.asarray(rng.normal(size=(4, 1))))
+    x, y = jnp.asarray(rng.normal(size=(5, 3))), jnp.asarray(rng.normal(size=5))
+    return ba.Problem(two_layer.predict_scalar, x, y, half_squared_error), params
+
+
 # Every probe of the package with a problem it is for. Those that are built for given numbers are built here.
 PROBES = {
     "train_accuracy": classifier,
     "test_accuracy": classifier,
+    "balancedness": neurons,
     "weights": regression,
     "relative_residual": regression,
     "out_of_span": regression,

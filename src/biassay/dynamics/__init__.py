@@ -16,8 +16,10 @@ from ._preconditioned import FullMatrixAdaGrad as FullMatrixAdaGrad
 from ._preconditioned import PreconditionedDescent as PreconditionedDescent
 from ._row_column import CoordinateDescent as CoordinateDescent
 from ._row_column import Kaczmarz as Kaczmarz
+from ._schedules import CosineDecay as CosineDecay
 from ._schedules import ExponentialDecay as ExponentialDecay
 from ._schedules import PowerDecay as PowerDecay
 from ._steepest import SignDescent as SignDescent
 from ._steepest import SteepestDescent as SteepestDescent
+from ._travelled import Travelled as Travelled
 from ._tuned import TunedOptax as TunedOptax

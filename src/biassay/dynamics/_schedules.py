@@ -53,3 +53,21 @@ class PowerDecay(eqx.Module):
 
     def __call__(self, count: Int[Array, ""]) -> Scalar:
         return self.start * (count + self.after) ** -jnp.asarray(self.power, float)
+
+
+class CosineDecay(eqx.Module):
+    """The step size k -> start (1 + cos(pi min(k / steps, 1))) / 2: from `start` to 0 in `steps` steps, 0 after them.
+
+    Loshchilov and Hutter, ICLR 2017, without restarts. For the `lr` of gradient, stochastic and steepest descent, and
+    for Optax. Its numbers are leaves, so that they may be swept, or differ from seed to seed.
+
+    Args:
+        start: the first step size.
+        steps: when it reaches 0.
+    """
+
+    start: Any
+    steps: Any
+
+    def __call__(self, count: Int[Array, ""]) -> Scalar:
+        return self.start * (1 + jnp.cos(jnp.pi * jnp.minimum(count / self.steps, 1.0))) / 2
