@@ -25,9 +25,16 @@ from .margins import hard_margin as hard_margin
 from .margins import kkt_residual as kkt_residual
 from .margins import residual_limit as residual_limit
 from .margins import signed_rows as signed_rows
+from .nearest_minimum import NearestMinimum as NearestMinimum
+from .nearest_minimum import nearest_minimum as nearest_minimum
 from .norm_margins import NormMargin as NormMargin
 from .norm_margins import l1_margin as l1_margin
 from .norm_margins import linf_margin as linf_margin
 from .norm_margins import lp_margin as lp_margin
 from .norm_margins import margin_norm as margin_norm
 from .norm_margins import spectral_margin as spectral_margin
+from .relu_neuron import WitnessLimit as WitnessLimit
+from .relu_neuron import min_norm_zero_loss as min_norm_zero_loss
+from .relu_neuron import nearest_zero_loss as nearest_zero_loss
+from .relu_neuron import witness as witness
+from .relu_neuron import witness_limit as witness_limit
