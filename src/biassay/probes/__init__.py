@@ -3,6 +3,8 @@
 from ._accuracy import correct as correct
 from ._accuracy import test_accuracy as test_accuracy
 from ._accuracy import train_accuracy as train_accuracy
+from ._balancedness import balancedness as balancedness
+from ._balancedness import incoming_and_outgoing as incoming_and_outgoing
 from ._distance import distance as distance
 from ._distance import norm as norm
 from ._interpolation import distance_to_min_norm as distance_to_min_norm
