@@ -1,0 +1,93 @@
+"""The mathematics of the assay `random-labels`, for its page."""
+
+MATHEMATICS = r"""
+### The statement
+
+A network that can fit *any* labels cannot owe its test accuracy to being too small to overfit. Zhang, Bengio, Hardt,
+Recht and Vinyals train one network, with one optimiser and one step size, on the true labels and on labels drawn at
+random: it fits both, and generalises from the first alone. What fits is therefore no measure of what was learned, and
+the choice among the solutions that fit must come from elsewhere: from the data and from the algorithm.
+
+### The settings
+
+The training set is $(x_i, y_i)$, $i = 1, \dots, n$, with $K$ classes. At *corruption ratio* $p$ each label is replaced,
+with probability $p$, by a class uniform over all $K$, drawn once and fixed. The new class may be the old one, so that
+
+$$ \mathbb{E}\,\frac{1}{n} |\{ i : \tilde y_i \neq y_i \}| = p \, \frac{K - 1}{K}, $$
+
+which is $0.9\,p$ for ten classes: the axes of the figures name both. At $p = 1$ the labels are independent of the
+images. The draws are nested: what is wrong at one $p$ is wrong alike at every larger $p$. Test labels are never
+corrupted; with corrupted test labels the fall of the test accuracy would be hidden.
+
+Three settings keep the labels and change the images, for training and for testing alike: one permutation of the pixels
+for all images (*shuffled*), a permutation of its own for every image (*random pixels*), and independent normal numbers
+with the mean and the variance of the data (*Gaussian*).
+
+The network is $f(x) = W_3\,\sigma(W_2\,\sigma(W_1 x + b_1) + b_2) + b_3$ with $\sigma = \max(0, \cdot)$, $W \sim
+\mathcal{N}(0, 2 / \mathrm{fan\,in})$ and zero biases. SGD, without momentum, weight decay or augmentation, minimises
+
+$$ R(\theta) = \frac{1}{n} \sum_{i=1}^{n} -\log \frac{e^{f_{\tilde y_i}(x_i)}}{\sum_k e^{f_k(x_i)}} $$
+
+in batches from a fresh permutation every epoch, of which an incomplete last batch is dropped.
+
+### What is measured
+
+$T(p)$, the epochs to fit, is the first *checked* epoch at which all training examples are classified rightly. The
+relative time is $T(p) / T(0)$; the test accuracy is that at the same check, where the training error is zero and the
+test error is the generalisation error. Neither depends on the seeds beside it. The interval between checks quantises
+$T$, and the figures name it: with a check every 5 epochs and $T(0)$ of about 40 (in a trial run) a ratio is
+uncertain by a tenth.
+
+Equal images with different labels cannot be fitted. The best train accuracy of any function is computed first (variable
+`attainable`); where it is below $1$ the claim to fit would be vacuous.
+
+**Chance is** $1/K$ at $p = 1$, exactly: the random labels are exchangeable between the classes, so that a rule learned
+from them predicts each class equally often in expectation, whatever the image. The claims about chance are on the
+distance from $1/K$, computed from the number of classes.
+
+### Why shuffling is no noise for a dense network
+
+With a permutation matrix $P$ the first layer computes $W_1 P x$ on shuffled pixels: the network with $W_1 P$ in place
+of $W_1$ on the true ones. The entries of $W_1$ are independent and identically distributed, so that $W_1 P$ has the law
+of $W_1$, and SGD commutes with the permutation: the law of the whole run is unchanged. The claim `shuffled-is-exact`
+undoes the permutation in the initial weights: then the losses agree to rounding at the start and at the first check.
+(Later, training amplifies the rounding of sums taken in another order.) A convolution has no such symmetry.
+
+### A baseline without training
+
+Among the functions of a kernel's Hilbert space that fit, the one of smallest norm is
+
+$$ f(x) = \sum_i c_i \, k(x, x_i), \qquad K c = Y, \qquad k(x, x') = e^{-b \lVert x - x' \rVert^2}, $$
+
+with one column of $Y$ a class and the prediction the largest entry of $f$. It fits random labels as exactly as true
+ones. Its test error at every $p$ stands beside the network's: the fall is no peculiarity of deep networks.
+
+### The controls
+
+An undersized network, with fewer parameters than examples, must not fit random labels in all the epochs allowed; it
+learns from the true labels, so the optimiser is not what stops it. Further runs on the true labels, with their own
+initialisation and order of batches, say what ratios of times chance produces, and runs with shuffled pixels what falls
+of test accuracy it does.
+
+### What came out, and caveats
+
+**The time to fit does not grow with the corruption** on the digits. The paper's figure, as its caption in the lecture
+tells it, makes the relative convergence time depend on the corruption ratio. Here it does in one way: any of the
+ratios tried above 0 takes several times longer than none. But from $p = 0.25$ on it is a plateau, on which
+neighbouring ratios come in either order from seed to seed. So `time-monotone` fails while `slower-with-noise` may
+hold, and only the second is a safe sentence here. An explanation that fits: the slow part is to memorise the examples
+that contradict their neighbours, and a quarter of them is enough to set the pace.
+
+**The two kinds of noise are not equally hard.** Random pixels and Gaussian inputs are fitted in hardly more epochs
+than the true images, random labels in several times as many. Points that are far from one another in 64 dimensions are
+easy to tell apart whatever their labels; near-duplicates with different labels are not.
+
+- With weight decay the fit may stop just short of 100 %: the claims to fit are about training without it.
+- A step size that drops may carry the fit by itself. Times are compared at one constant step size only.
+- Random pixels keep the values of an image's pixels, and with them its amount of ink. A network could use it; this one
+  does not measurably.
+- The full profile adds CIFAR-10 with a dense network of one hidden layer of 512 units without biases (1 577 984
+  parameters), momentum and a step size that drops twice, as in the demonstration that the paper's first author
+  published. Its settings are drawn, and no claim is judged on them. One run has weight decay. Wide residual networks
+  need batch normalisation, whose running statistics are no parameters, and are not here.
+"""
