@@ -45,6 +45,10 @@ DYNAMICS = {
     "LabelNoise": lambda: ba.LabelNoise(0.1, 0.2, batch_size=3),
     "IsotropicNoise": lambda: ba.IsotropicNoise(0.1, 0.01),
     "GradientFlow": lambda: ba.GradientFlow(0.1, rtol=1e-5, atol=1e-6),
+    # Its own loss is not the squared error, which early times lower too.
+    "LogTimeFlow": lambda: all_dynamics.LogTimeFlow(
+        jnp.linspace(0.005, 1.0, 200, dtype=jnp.float32), rtol=1e-4, atol=1e-4
+    ),
     "Optax": lambda: ba.Optax(optax.adam(0.05), batch_size=2),
     "TunedOptax": lambda: all_dynamics.TunedOptax(optax.adam, learning_rate=0.05),
     "MirrorDescent": lambda: all_dynamics.MirrorDescent(0.05, 1.5),
@@ -104,7 +108,7 @@ def test_dynamics(name):
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_dynamics_in_a_simulation(name):
     """What is recorded changes nothing, a lane alone is the lane packed, and an easy problem gets easier."""
-    problem, start = least_squares(jnp.float64), jnp.full(8, 0.1)
+    problem, start = least_squares(jnp.float64), jnp.full(8, 0.1, float)
     dynamics = jax.tree.map(
         lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf, DYNAMICS[name]()
     )
