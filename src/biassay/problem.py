@@ -17,7 +17,7 @@ from typing import NamedTuple
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Int, PyTree
+from jaxtyping import Array, Float, Int, Num, PyTree
 
 
 class Batch(NamedTuple):
@@ -86,13 +86,13 @@ def cross_entropy(logits: Float[Array, "b k"], labels: Int[Array, " b"]) -> Floa
     return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], axis=1)[:, 0]
 
 
-def logistic(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[Array, " b"]:
+def logistic(outputs: Float[Array, " b"], labels: Num[Array, " b"]) -> Float[Array, " b"]:
     """l = log(1 + exp(-y f)), for labels y in {-1, +1}. Raises ValueError where f and y differ in shape."""
     _check_shapes(outputs, labels)
     return jax.nn.softplus(-labels * outputs)
 
 
-def negative_margin(outputs: Float[Array, " b"], labels: Float[Array, " b"]) -> Float[Array, " b"]:
+def negative_margin(outputs: Float[Array, " b"], labels: Num[Array, " b"]) -> Float[Array, " b"]:
     """l = -y f, for labels y in {-1, +1}.
 
     With `aggregate=jax.nn.logsumexp` the risk is log sum_i exp(-y_i f_i), the logarithm of the exponential loss: its

@@ -48,7 +48,7 @@ def init(key: Key[Array, ""], channels: Sequence[int], side: int, classes: int, 
     return SmallCNN(tuple(layers), head)
 
 
-def patches(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b h/stride w/stride 9*c"]:
+def patches(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b -(-h//{stride}) -(-w//{stride}) 9*c"]:
     """The 3x3 neighbourhoods of every `stride`-th pixel, zeros beyond the border ("SAME": the odd row of padding
     comes last)."""
     h, w = (-(-size // stride) for size in x.shape[1:3])
@@ -59,7 +59,7 @@ def patches(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b h/stride
     return jnp.concatenate(shifted, axis=-1)
 
 
-def convolve(x: Float[Array, "b h w c"], layer: Layer, stride: int) -> Float[Array, "b h/stride w/stride k"]:
+def convolve(x: Float[Array, "b h w c"], layer: Layer, stride: int) -> Float[Array, "b -(-h//{stride}) -(-w//{stride}) k"]:
     """The 3x3 convolution with SAME padding, plus its bias."""
     return patches(x, stride) @ layer.weight + layer.bias
 

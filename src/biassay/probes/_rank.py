@@ -54,7 +54,7 @@ def smooth_rank(W: Float[Array, "m n"], alpha: float) -> Scalar:
     return jnp.sum(f_alpha(singular_values(W) ** 2, alpha))
 
 
-def imbalance(params: PyTree) -> Float[Array, " L-1"]:
+def imbalance(params: PyTree) -> Float[Array, " pairs"]:
     """|W_{l+1}^T W_{l+1} - W_l W_l^T|_F^2 for l = 1..L-1."""
 
     def gap(lower: Array, upper: Array) -> Scalar:

@@ -46,7 +46,7 @@ def weighted_min_norm(
     return root * min_norm(root[:, None] * X, y)
 
 
-def dual_map(v: Float[np.ndarray, " d"], p: float) -> Float[np.ndarray, " d"]:
+def dual_map(v: Float[np.ndarray, "*shape"], p: float) -> Float[np.ndarray, "*shape"]:
     """The gradient of |v|_p^p / p: sign(v) |v|^{p-1}."""
     return np.sign(v) * np.abs(v) ** (p - 1)
 

@@ -23,6 +23,8 @@ from .config import RECORDS
 
 Weights: TypeAlias = tuple[np.ndarray, ...]
 """Factors W_1, ..., W_L held by the host, possibly with leading axes."""
+Traced: TypeAlias = tuple[Array, ...]
+"""The same inside a compiled function."""
 
 OBSERVED = ((0, 0), (1, 0), (1, 1))
 """The observed entries; (0, 1) is the one to be completed."""
@@ -189,14 +191,14 @@ def starts_inside(
 
 
 @jax.jit
-def _members(region: LowRankRegion, params: Weights) -> Bool[Array, "n tries"]:
+def _members(region: LowRankRegion, params: Traced) -> Bool[Array, "n tries"]:
     """Which factors, with the leading axes (n, tries), lie in the region."""
     return jax.vmap(jax.vmap(region.contains))(params)
 
 
 @jax.jit
 def leaves_region(
-    problem: Problem, region: LowRankRegion, paths: Weights, lr: float, decay: float
+    problem: Problem, region: LowRankRegion, paths: Traced, lr: float, decay: float
 ) -> Bool[Array, " n"]:
     """Whether, from any point of a path, some branch of SGD leads out of the region.
 
@@ -208,7 +210,7 @@ def leaves_region(
     """
     sgd = single_sample(lr, decay)
 
-    def out(params: Weights) -> Bool[Array, ""]:
+    def out(params: Traced) -> Bool[Array, ""]:
         state = sgd.init(problem, params)
         branches = [sgd.step(problem, params, state, (jnp.array([i]), None))[0] for i in range(problem.size)]
         return ~jnp.all(jnp.stack([region.contains(branch) for branch in branches]))
