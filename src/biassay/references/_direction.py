@@ -7,6 +7,7 @@ from jaxtyping import Float, Int, Shaped
 
 _COLUMN_BLOCK = 4096
 _REDRAWS = 4
+_LARGEST = 1e150
 
 
 def project(x: Shaped[np.ndarray, "n d"], U: Float[np.ndarray, "d k"]) -> Float[np.ndarray, "k n"]:
@@ -32,15 +33,17 @@ def best_direction(
     share a projection along it all directions are drawn anew.
 
     Raises:
-        ValueError: equal points with different labels, points too close to be told apart, or inputs too large.
+        ValueError: equal points with different labels, points too close to be told apart, or inputs of a size that
+            leaves float64.
     """
+    size = float(np.abs(x).max())
+    if size > _LARGEST or 0 < size < 1 / _LARGEST:
+        raise ValueError(f"x must have a largest entry between {1 / _LARGEST:g} and {_LARGEST:g}, got {size:.1e}")
     pair = (0, 0)
     for _ in range(_REDRAWS):
         U = rng.normal(size=(x.shape[1], projections))
         U /= np.linalg.norm(U, axis=0)
         C = project(x, U)
-        if not np.isfinite(C).all():
-            raise ValueError(f"x is too large for float64: its largest entry is {np.abs(x).max():.1e}")
         # Equal points tie along every direction: the fewest ties, and then the largest of the other gaps.
         best = max(range(projections), key=lambda k: _quality(np.sort(C[k])))
         at = np.argsort(C[best], kind="stable")
