@@ -6,7 +6,7 @@ import jax
 import xarray as xr
 
 from biassay import assays
-from biassay.assays import adversarial_init, min_norm, rank_jumps
+from biassay.assays import adversarial_init, min_norm, random_labels, rank_jumps
 
 CONFIGS = {
     "min-norm": min_norm.Config(
@@ -20,6 +20,21 @@ CONFIGS = {
         steepest_lr=(1e-3, 0.1),
         steepest_steps=60_000,
         seed=10_000,
+    ),
+    "random-labels": random_labels.Config(
+        seed=10_000,
+        seeds=2,
+        train=100,
+        test=200,
+        corruption=(0.0, 0.25, 0.5, 1.0),
+        width=48,
+        lr=0.05,
+        batch=20,
+        max_epochs=200,
+        small_width=1,
+        input_train=100,
+        input_width=48,
+        input_check_epochs=5,
     ),
     "rank-jumps": rank_jumps.Config(
         seed=20_000,

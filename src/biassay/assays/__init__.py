@@ -61,6 +61,26 @@ CATALOGUE: dict[str, Entry] = {
             "gunasekar2018geometry",
         ),
     ),
+    "random-labels": Entry(
+        module="biassay.assays.random_labels",
+        sentence="A network large enough to fit random labels by SGD still generalises when the labels are true.",
+        claims=(
+            "fits-random-labels",
+            "chance-on-random",
+            "test-falls",
+            "slower-with-noise",
+            "time-monotone",
+            "shuffled-equals-true",
+            "shuffled-is-exact",
+            "inputs-carry-it-random-pixels",
+            "inputs-carry-it-gaussian",
+        ),
+        seconds=45.0,
+        papers=(
+            "zhang2017rethinking",
+            "lecture_sgd",
+        ),
+    ),
     "rank-jumps": Entry(
         module="biassay.assays.rank_jumps",
         sentence=(

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
 from ...claims import bootstrap_interval
 from ...figures import Bars, Figure, Line, Panel, Points, Role, quantile_band
@@ -19,7 +18,7 @@ SETTINGS: dict[str, tuple[str, Role]] = {
     "gaussian": ("Gaussian inputs", "fourth"),
     "random-labels": ("random labels", "second"),
 }
-INTERVAL = "Bars: 95% interval of the mean over seeds."
+INTERVAL = "Bands and bars: 95% interval of the mean over seeds."
 BAND = "Lines: median over seeds; bands: the central 90%."
 
 
@@ -40,9 +39,15 @@ def _means(values: xr.DataArray, seed: str = "seed") -> tuple[np.ndarray, np.nda
     return middle, low, high
 
 
-def _points(x: ArrayLike, values: xr.DataArray, label: str, role: Role) -> Points:
+def _over_ratios(values: xr.DataArray, label: str, role: Role) -> Line:
     middle, low, high = _means(values)
-    return Points(x, middle, label, role, low, high)
+    return Line(values.p.values, middle, label, role, low, high)
+
+
+def _at_zero(values: xr.DataArray, label: str) -> Points:
+    """A control at p = 0, the mean over its runs, shape (seed,)."""
+    middle, low, high = _means(values.expand_dims("run"))
+    return Points([0.0], middle, label, "control", low, high)
 
 
 def _curve(values: xr.DataArray, label: str, role: Role, epoch: str = "epoch", seed: str = "seed") -> Line:
@@ -80,15 +85,14 @@ def fitting(data: xr.Dataset) -> Figure:
 
 def time_to_fit(data: xr.Dataset) -> Figure:
     """Epochs to fit against the corruption ratio."""
-    p, interval = data.p.values, int(data.check_epochs)
+    interval = int(data.check_epochs)
     relative = data.epochs / data.epochs.sel(p=0.0)
     again = data.repeat_epochs / data.epochs.sel(p=0.0)
-    zeros = np.zeros(data.sizes["repeat"])
     return Figure(
         name="time-to-fit",
         title="Corrupted labels take longer to fit",
         caption=f"Checked every {interval} epochs, so that a run's epochs are multiples of {interval}. Some corruption "
-        "makes the fit several times slower; more of it hardly matters here. Open circles: further runs on the true "
+        "makes the fit several times slower; more of it hardly matters here. The circle: further runs on the true "
         f"labels. {INTERVAL}",
         panels=(
             Panel(
@@ -96,8 +100,8 @@ def time_to_fit(data: xr.Dataset) -> Figure:
                 xlabel=_ratio_axis(data),
                 ylabel=f"epochs (checked every {interval})",
                 series=(
-                    _points(p, data.epochs, "corrupted labels", "result"),
-                    _points(zeros, data.repeat_epochs, "true labels again", "control"),
+                    _over_ratios(data.epochs, "corrupted labels", "result"),
+                    _at_zero(data.repeat_epochs.mean("repeat"), "true labels again"),
                 ),
             ),
             Panel(
@@ -105,8 +109,8 @@ def time_to_fit(data: xr.Dataset) -> Figure:
                 xlabel=_ratio_axis(data),
                 ylabel="epochs(p) / epochs(0)",
                 series=(
-                    _points(p, relative, "corrupted labels", "result"),
-                    _points(zeros, again, "true labels again", "control"),
+                    _over_ratios(relative, "corrupted labels", "result"),
+                    _at_zero(again.mean("repeat"), "true labels again"),
                 ),
                 region=MUCH_SLOWER,
                 region_label="claimed for p ≥ 0.25",
@@ -122,7 +126,7 @@ def test_error(data: xr.Dataset) -> Figure:
         name="test-error",
         title="With every training example fitted, the test error is the generalisation error",
         caption="Zero training error everywhere. The error on true test labels grows with the corruption up to chance, "
-        "and so does that of a Gaussian kernel's minimum-norm interpolant, which is not trained. Open circles: true "
+        "and so does that of a Gaussian kernel's minimum-norm interpolant, which is not trained. The circle: true "
         f"labels, pixels shuffled. {INTERVAL}",
         panels=(
             Panel(
@@ -130,14 +134,9 @@ def test_error(data: xr.Dataset) -> Figure:
                 xlabel=_ratio_axis(data),
                 ylabel="test error",
                 series=(
-                    _points(p, 1 - data.test, "network", "result"),
-                    _points(p, 1 - data.kernel_test, "kernel interpolant", "second"),
-                    _points(
-                        np.zeros(data.sizes["shuffle"]),
-                        1 - data.shuffle_test,
-                        "shuffled pixels, true labels",
-                        "control",
-                    ),
+                    _over_ratios(1 - data.test, "network", "result"),
+                    _over_ratios(1 - data.kernel_test, "kernel interpolant", "second"),
+                    _at_zero(1 - data.shuffle_test.mean("shuffle"), "shuffled pixels, true labels"),
                     Line([p[0], p[-1]], [chance, chance], "chance, 1 - 1/K", "reference"),
                 ),
                 ylim=(0.0, 1.0),

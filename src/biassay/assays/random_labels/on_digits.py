@@ -6,6 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 from jaxtyping import Array, Key
@@ -142,9 +143,10 @@ def _shuffled(keys: Key[Array, " seed"], data: Examples) -> tuple[Examples, Arra
 
 @partial(jax.jit, static_argnums=2)
 def _noisy_inputs(keys: Key[Array, " seed"], data: Examples, noise: Callable[..., Array]) -> Examples:
-    """`noise(key, x)` in place of the training and of the test images, with a key for each."""
-    first, second = jax.vmap(jax.random.split, out_axes=1)(keys)
-    return data._replace(x=jax.vmap(noise)(first, data.x), test_x=jax.vmap(noise)(second, data.test_x))
+    """`noise(key, x)` in place of the training and the test images, drawn together."""
+    drawn = jax.vmap(noise)(keys, jnp.concatenate([data.x, data.test_x], axis=1))
+    n = data.x.shape[1]
+    return data._replace(x=drawn[:, :n], test_x=drawn[:, n:])
 
 
 def _gaussian_digits(key: Key[Array, ""], x: Array) -> Array:
