@@ -43,7 +43,10 @@ _PROBES = {"D": balancedness, "size": unit_sizes, "risk": risk}
 
 
 def draw_networks(config: Config) -> tuple[Problem, TwoLayer]:
-    """One data set, y = sin(2 x_1), and one network a seed: x ~ N(0, I), W_0 ~ N(0, 1/4), v_0 ~ N(0, 0.09)."""
+    """One data set, y = sin(2 x_1), and one network a seed: x ~ N(0, I), W_0 ~ N(0, 1/4), v_0 ~ N(0, 0.09).
+
+    Every leaf has a leading seed axis.
+    """
 
     def one(rng: np.random.Generator) -> tuple[np.ndarray, ...]:
         x = rng.normal(size=(config.samples, config.inputs))
@@ -79,8 +82,9 @@ def balance(config: Config) -> Variables:
         return [run.data[name].values.reshape(copies, config.seeds, *run.data[name].shape[1:]) for name in _PROBES]
 
     def both(lr: float) -> list[np.ndarray]:
+        factor, momentum, decay = (jnp.asarray(row) for row in rows)
         descent: PerSeed[AbstractDynamics] = PerSeed(
-            GradientDescent(*(jnp.asarray(row) for row in (lr * rows[0], rows[1])), weight_decay=jnp.asarray(rows[2]))
+            GradientDescent(lr * factor, momentum=momentum, weight_decay=decay)
         )
         plain = train(descent, 3, lr, "balancedness")
         adam = train(TunedOptax(optax.adam, learning_rate=lr), 1, lr, "balancedness, Adam")

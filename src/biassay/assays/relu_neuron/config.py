@@ -69,4 +69,5 @@ class Config:
     @property
     def scales(self) -> tuple[float, ...]:
         """The scales of the labels that run: at least two."""
-        return self.alpha if len(self.alpha) > 1 else (self.alpha[0], self.alpha[0] / 10)
+        first, *others = self.alpha
+        return self.alpha if others else (first, first / 10)

@@ -136,14 +136,15 @@ def norms(data: xr.Dataset) -> Figure:
     sets = data.sizes["set"]
     return Figure(
         name="norms",
-        title="Never twice the smallest norm, and often not the smallest",
+        title="The norm of the limit beside the smallest norm",
         caption=(
             f"Of {sets} random sets {sets - usable} have labels all zero and are left out; from a small start "
             f"{reached[0]} of the other {usable} reach zero loss, {stuck} rest at a positive loss (a dead point) and "
             f"{usable - reached[0] - stuck} are still on their way: they are dropped. From N(0, I) {reached[1]} and "
             f"from 5 N(0, I) {reached[2]} reach zero loss. Norms are over the smallest norm of a zero-loss solution, "
-            f"sets in increasing order; the largest from a small start is {np.nanmax(ratio[0], initial=1.0):.4f}, far "
-            "below 2. Right: what exceeds 1, beside a linear neuron and its own smallest solution."
+            f"sets in increasing order; the largest from a small start is {np.nanmax(ratio[0], initial=1.0):.4f}; "
+            "the bound is 2. Right: what exceeds 1 (not below 1e-12 in the drawing), beside a linear neuron and its own smallest "
+            "solution."
         ),
         panels=(
             Panel(
