@@ -5,6 +5,7 @@ from ._descent import SGD as SGD
 from ._descent import GradientDescent as GradientDescent
 from ._flow import GradientFlow as GradientFlow
 from ._log_time_flow import LogTimeFlow as LogTimeFlow
+from ._log_time_flow import logistic_log_slope as logistic_log_slope
 from ._mirror import MirrorDescent as MirrorDescent
 from ._noisy import IsotropicNoise as IsotropicNoise
 from ._noisy import LabelNoise as LabelNoise
