@@ -6,7 +6,7 @@ import jax
 import xarray as xr
 
 from biassay import assays
-from biassay.assays import adversarial_init, min_norm, random_labels, rank_jumps
+from biassay.assays import adversarial_init, min_norm, random_labels, rank_jumps, relu_neuron
 
 CONFIGS = {
     "min-norm": min_norm.Config(
@@ -20,6 +20,17 @@ CONFIGS = {
         steepest_lr=(1e-3, 0.1),
         steepest_steps=60_000,
         seed=10_000,
+    ),
+    "relu-neuron": relu_neuron.Config(
+        g=(0.8, 2.0, 3.0),
+        alpha=(2.0, 0.1),
+        sets=60,
+        set_steps=20_000,
+        hidden=20,
+        balance_lr=(0.01, 0.003),
+        balance_time=20.0,
+        seed=10_000,
+        seeds=2,
     ),
     "random-labels": random_labels.Config(
         seed=10_000,

@@ -61,6 +61,32 @@ CATALOGUE: dict[str, Entry] = {
             "gunasekar2018geometry",
         ),
     ),
+    "relu-neuron": Entry(
+        module="biassay.assays.relu_neuron",
+        sentence=(
+            "For a single ReLU neuron no function of the parameters describes where gradient flow ends, although "
+            "the limit is never larger than twice the smallest solution."
+        ),
+        claims=(
+            "limit-depends-on-g",
+            "limit-decreases-in-g",
+            "same-zero-loss-set",
+            "reaches-the-set",
+            "reaches-zero-loss",
+            "matrix-exponential",
+            "exact-homogeneity",
+            "norm-at-most-twice",
+            "approaches-every-solution",
+            "not-minimum-norm",
+            "balancedness",
+            "weight-decay-law",
+        ),
+        seconds=15.0,
+        papers=(
+            "vardi2021relu",
+            "du2018balanced",
+        ),
+    ),
     "random-labels": Entry(
         module="biassay.assays.random_labels",
         sentence="A network large enough to fit random labels by SGD still generalises when the labels are true.",

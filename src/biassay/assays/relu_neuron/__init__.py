@@ -68,7 +68,7 @@ ASSAY = Assay(
     profiles={
         "quick": Config(),
         "full": Config(
-            g=tuple(float(g) for g in np.arange(1.0, 7.0, 0.5)),
+            g=tuple(float(g) for g in np.arange(0.75, 3.75, 0.25)),
             sets=600,
             set_steps=200_000,
             balance_lr=(0.1, 0.03, 0.01, 0.003),

@@ -143,8 +143,8 @@ def norms(data: xr.Dataset) -> Figure:
             f"{usable - reached[0] - stuck} are still on their way: they are dropped. From N(0, I) {reached[1]} and "
             f"from 5 N(0, I) {reached[2]} reach zero loss. Norms are over the smallest norm of a zero-loss solution, "
             f"sets in increasing order; the largest from a small start is {np.nanmax(ratio[0], initial=1.0):.4f}; "
-            "the bound is 2. Right: what exceeds 1 (not below 1e-12 in the drawing), beside a linear neuron and its own smallest "
-            "solution."
+            "the bound is 2. Right: what exceeds 1, drawn at 1e-12 where it is smaller, beside a linear neuron and its "
+            "own smallest solution."
         ),
         panels=(
             Panel(
