@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import xarray as xr
 
-import biassay as ba
 from biassay import SGD
 from biassay.assays.random_labels import ASSAY, Config, claims, on_cifar, on_digits, run, runs
 from biassay.assays.random_labels.config import parameter_count
@@ -308,7 +307,7 @@ def test_chance_is_computed_from_the_classes():
         np.testing.assert_allclose(claims.above_chance(name, **at)(data).mean(), 0, atol=1e-12)
     claim = dataclasses.replace(_claim("chance-on-random"), control_region=(0.4, 0.5))
     assert claim.judge(data).outcome == "holds"
-    assert claim.judge(data.assign(classes=10)).outcome == "fails"
+    assert _claim("chance-on-random").judge(data.assign(classes=10)).outcome == "fails"
 
 
 # --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
@@ -337,14 +336,16 @@ def test_a_scheduled_step_is_the_hand_written_one():
     problem = Problem(on_cifar.predict, x, y, cross_entropy)
     start = on_cifar.init(jax.random.key(1), (6, 5, 3))
     rule = GradientDescent(on_cifar.StepDrops(0.1, jnp.array([1])), momentum=0.9, weight_decay=0.01)
-    made = ba.simulate(problem, rule, start, steps=2)
+    made, state = start, rule.init(problem, start)
+    for _ in range(2):
+        made, state = rule.step(problem, made, state, None)
     w, v = start, jax.tree.map(jnp.zeros_like, start)
     for lr in (0.1, 0.01):
         gradient = problem.gradient(w)
         v = jax.tree.map(lambda a, g, b: 0.9 * a + g + 0.01 * b, v, gradient, w)
         w = jax.tree.map(lambda a, b, lr=lr: a - lr * b, w, v)
-    for leaf, other in zip(made.params, w, strict=True):
-        np.testing.assert_allclose(leaf[0], other, atol=1e-6)
+    for leaf, other in zip(made, w, strict=True):
+        np.testing.assert_allclose(leaf, other, atol=1e-6)
 
 
 @pytest.fixture(scope="module")

@@ -171,7 +171,7 @@ CLAIMS = (
         premise=_all_fit_and("repeat_train"),
         premise_says="every network fits every training example",
         min_seeds=6,
-        recorded="holds",
+        recorded="unclear",
         unit="epochs to fit, relative to p = 0",
         **PAPER,
     ),

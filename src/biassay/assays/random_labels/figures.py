@@ -189,7 +189,7 @@ def capacity(data: xr.Dataset) -> Figure:
         name="capacity",
         title="Fitting random labels takes parameters",
         caption=f"{int(data.examples)} examples, {sizes['network']} parameters against {sizes['undersized']}. The "
-        f"undersized network learns from the true labels and cannot store random ones. {BAND}",
+        f"undersized network learns from the true labels, on most seeds, and cannot store random ones. {BAND}",
         panels=(
             Panel(title="Train accuracy", xlabel="epochs", ylabel="train accuracy", series=lines, ylim=(0.0, 1.05)),
         ),
