@@ -17,11 +17,41 @@ def at_end(variable: str, rule: str, target: str) -> Measure:
     return lambda data: data[variable].sel(rule=rule, target=target).isel(checkpoint=-1).values
 
 
+def _clock(data: xr.Dataset, variable: str) -> str:
+    """The axis of log t of a flow's variable: every flow has its own save points."""
+    return next(str(dim) for dim in data[variable].dims if str(dim).endswith("log_time"))
+
+
+def slope(variable: str, start: float = 0.0) -> Measure:
+    """The slope of log `variable` against the logarithm of its log time from `start` on, over every set of points."""
+
+    def measure(data: xr.Dataset) -> np.ndarray:
+        clock = _clock(data, variable)
+        values, log_t = data[variable].transpose(..., clock), data[clock].values
+        late = log_t >= (start or np.sqrt(log_t[0] * log_t[-1]))
+        rows = np.log(values.values[..., late].reshape(-1, late.sum()))
+        return np.polyfit(np.log(log_t[late]), rows.T, 1)[0]
+
+    return measure
+
+
+def at_log_time(variable: str, log_t: float = np.inf) -> Measure:
+    """`variable` at the save point nearest to `log_t` (by default the last), over every set of points."""
+
+    def measure(data: xr.Dataset) -> np.ndarray:
+        clock = _clock(data, variable)
+        times = data[clock].values
+        index = int(np.argmin(np.abs(np.log(times / min(log_t, times[-1])))))
+        return data[variable].isel({clock: index}).values.ravel()
+
+    return measure
+
+
 def _nearer(rule: str) -> Measure:
     """angle to Linf / (angle to Linf + angle to L2) at the end: 0 at the Linf direction, 1 at the L2 direction."""
 
     def measure(data: xr.Dataset) -> np.ndarray:
-        linf, l2 = (at_end("angle", rule, target)(data) for target in ("Linf", "L2"))
+        linf, l2 = (at_end("descent_angle", rule, target)(data) for target in ("Linf", "L2"))
         return np.asarray(linf) / (np.asarray(linf) + np.asarray(l2))
 
     return measure
@@ -46,7 +76,7 @@ def _claimed(own: bool) -> Measure:
 
 
 def _p_norm(own: bool) -> Measure:
-    """Over p and step sizes: steepest descent's smallest ratio for its own p, or its largest for another, one a seed."""
+    """Over p and step sizes: steepest descent's smallest ratio for its own p, or its largest for another, a seed."""
 
     def measure(data: xr.Dataset) -> np.ndarray:
         ratio = data["steepest_ratio"]
@@ -94,12 +124,63 @@ def _claim(name: str, says: str, region: tuple[float, float], measure: Measure, 
 
 
 SOUDRY: dict[str, Any] = {"cite": "soudry2018", "provenance": "seed"}
+RECALLED: dict[str, Any] = {"cite": "soudry2018", "provenance": "memory"}
 RATE: dict[str, Any] = {"cite": "ji2021primaldual", "provenance": "read"}
 STEEPEST: dict[str, Any] = {"cite": "gunasekar2018geometry", "provenance": "read"}
 ADAM: dict[str, Any] = {"cite": "zhang2024adam", "provenance": "read"}
 MUON: dict[str, Any] = {"cite": "fan2025spectral", "provenance": "read"}
 
-DISCRETE = (
+CLAIMS = (
+    _claim(
+        "direction-law",
+        "The direction of gradient flow approaches the maximum margin like 1 / log t.",
+        (-1.01, -0.99),
+        slope("flow_direction_error", start=1e4),
+        control=slope("tail_direction_error"),
+        control_says="the flow of a loss with a polynomial tail",
+        **SOUDRY,
+    ),
+    _claim(
+        "direction-limit",
+        "The direction of gradient flow tends to the maximum margin.",
+        (-INF, 0.01),
+        at_log_time("flow_angle"),
+        control=at_log_time("tail_angle"),
+        control_says="the flow of a loss with a polynomial tail",
+        control_region=(5.0, INF),
+        unit="degrees",
+        **SOUDRY,
+    ),
+    _claim(
+        "margin-gap-law",
+        "The margin of gradient flow approaches the largest like 1 / log t.",
+        (-1.01, -0.99),
+        slope("flow_margin_gap", start=1e4),
+        control=slope("short_margin_gap"),
+        control_says="the same fit over t up to 10^6, which a computer can iterate",
+        **RECALLED,
+    ),
+    _claim(
+        "residual-limit",
+        "In the span of the support vectors w - w_hat log t tends to the point that their weights determine.",
+        (-INF, 1e-6),
+        at_log_time("flow_residual", 1e4),
+        control=at_log_time("flow_shuffled_residual", 1e4),
+        control_says="the point that the same weights in another order determine",
+        control_region=(0.1, INF),
+        **RECALLED,
+    ),
+    _claim(
+        "loss-constant",
+        "The loss falls like 1 / t with the squared norm of the maximum-margin solution as its constant.",
+        (-1e-6, 1e-6),
+        at_log_time("flow_loss_excess", 1e4),
+        control=at_log_time("tail_loss_excess"),
+        control_says="the flow of a loss with a polynomial tail, for which t L grows without limit",
+        control_region=(1.0, INF),
+        cite="soudry2018",
+        provenance="derived",
+    ),
     _claim(
         "hard-margin-optimal",
         "The reference direction is the maximum-margin solution: it satisfies the optimality conditions.",
@@ -135,8 +216,8 @@ DISCRETE = (
         "adam-near-linf",
         "Adam with eps = 0 and a decaying step comes to the direction of largest Linf margin.",
         (-INF, 2.0),
-        at_end("angle", "adam-sqrt", "Linf"),
-        control=at_end("angle", "gd", "Linf"),
+        at_end("descent_angle", "adam-sqrt", "Linf"),
+        control=at_end("descent_angle", "gd", "Linf"),
         control_says="gradient descent",
         control_region=(10.0, INF),
         statistic="mean",
@@ -147,8 +228,8 @@ DISCRETE = (
         "adam-far-from-l2",
         "Adam with eps = 0 and a decaying step stays away from the direction of largest L2 margin.",
         (10.0, INF),
-        at_end("angle", "adam-sqrt", "L2"),
-        control=at_end("angle", "gd", "L2"),
+        at_end("descent_angle", "adam-sqrt", "L2"),
+        control=at_end("descent_angle", "gd", "L2"),
         control_says="gradient descent",
         control_region=(-INF, 10.0),
         statistic="mean",

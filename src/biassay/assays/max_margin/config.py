@@ -13,16 +13,18 @@ class Config:
     """Steps of the discrete runs on the generic data."""
     card_steps: int = 200_000
     """Steps of the card's vector optimizers, and of Adam's growth."""
-    matrix_steps: int = 50_000
+    matrix_steps: int = 25_000
     """Steps of the optimizers that factorise a matrix; their step size is 200 / steps, so that paths are as long."""
     n: int = 30
     """Points of the card."""
     shape: tuple[int, int] = (6, 10)
     """Rows and columns of the card's parameter."""
-    logistic_matrix: bool = False
-    """Whether the matrix optimizers also run on the logistic loss."""
+    whole_card: bool = False
+    """Whether every row of the card runs on both losses, and Muon with ten steps as well."""
     per_example: bool = False
     """Whether the card is also filled with one example a step."""
+    wide: bool = False
+    """Whether the flow also runs on data with more dimensions than points."""
     p_norms: tuple[float, ...] = (4 / 3, 4.0)
     """The p-norms of steepest descent; at least two, in 1.1 ... 10 and not 2."""
     p_steps: int = 50_000

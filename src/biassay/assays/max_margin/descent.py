@@ -75,7 +75,7 @@ def max_margin_directions(points: Points) -> tuple[Float[np.ndarray, "seed norm 
 
 
 def descend(points: Points, steps: int) -> xr.Dataset:
-    """Every rule's direction along the way: `angle` and `ratio` (seed, rule, checkpoint, target), and `margin`."""
+    """Where every rule is along the way: `descent_angle` and `descent_ratio` (seed, rule, checkpoint, target), ..."""
     seeds, n = points.y.shape
     eta = 1 / np.linalg.norm(points.x, 2, axis=(1, 2)) ** 2
     target, largest = max_margin_directions(points)
@@ -90,7 +90,9 @@ def descend(points: Points, steps: int) -> xr.Dataset:
         run = train(points, dynamics, loss=rule.loss, steps=steps, record=kept, label=rule.title)
         w.append(run["w"].values)
         margin.append(run["margin"].values)
-    return _where(np.stack(w, 1), np.stack(margin, 1), target, largest, points.seed, kept)
+    found = _where(np.stack(w, 1), np.stack(margin, 1), target, largest, points.seed, kept)
+    words = {"long_name": "time η t of gradient descent, in the clock of the flow"}
+    return found.assign(descent_time=(("seed", "checkpoint"), np.outer(eta, kept), words))
 
 
 def _where(
@@ -110,11 +112,19 @@ def _where(
     angle = np.degrees(2 * np.arcsin(np.minimum(apart / 2, 1)))
     return xr.Dataset(
         {
-            "angle": (axes, angle, {"long_name": "angle to the direction of largest margin", "units": "degrees"}),
+            "descent_angle": (
+                axes,
+                angle,
+                {"long_name": "angle to the direction of largest margin", "units": "degrees"},
+            ),
             "descent_ratio": (axes, ratio, {"long_name": "margin over the largest margin in a norm"}),
             "descent_margin": (axes[:3], margin, {"long_name": "margin"}),
-            "direction_error": (axes[:3], apart[..., 1], {"long_name": "|w/|w| - u|, u of largest L2 margin"}),
-            "margin_gap": (axes[:3], 1 - ratio[..., 1], {"long_name": "relative gap to the largest L2 margin"}),
+            "descent_error": (axes[:3], apart[..., 1], {"long_name": "|w/|w| - u|, u of largest L2 margin"}),
+            "descent_gap": (
+                axes[:3],
+                largest[:, 1, None, None] * (1 - ratio[..., 1]),
+                {"long_name": "largest L2 margin less that of w / |w|"},
+            ),
         },
         coords={
             "seed": np.arange(seed, seed + len(w)),

@@ -15,7 +15,7 @@ A coordinate moves by lr g / sqrt(v), the margin by gamma = margin / |w|_inf tim
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import optax
@@ -28,7 +28,7 @@ from .panel import Points, follow, maximum_margins
 
 def growth_cap(b2: float) -> float:
     """-ln(b2) / 2: the margin cannot keep growing faster, per step."""
-    return -np.log(b2) / 2
+    return -float(np.log(b2)) / 2
 
 
 def growth_rate(lr: float, gamma: float, b2: float) -> float:
@@ -37,7 +37,7 @@ def growth_rate(lr: float, gamma: float, b2: float) -> float:
     def excess(r: float) -> float:
         return r - lr * gamma * np.sqrt(max(0.0, 1 - b2 * np.exp(2 * r)) / (1 - b2))
 
-    return float(brentq(excess, 0.0, growth_cap(b2), xtol=1e-15))
+    return cast(float, brentq(excess, 0.0, growth_cap(b2), xtol=1e-15))
 
 
 class AdamRun(NamedTuple):

@@ -13,8 +13,12 @@ import optax
 import xarray as xr
 
 from ...dynamics import AbstractDynamics, NormalisedSteepestDescent, Optax, SignDescent, TunedOptax
+from ...models.linear_classifier import Loss
 from .config import Config
 from .panel import Points, follow, nearest, steepest
+
+NORMALISED: tuple[Loss, ...] = ("log_sum_exp",)
+BOTH: tuple[Loss, ...] = ("log_sum_exp", "logistic")
 
 
 @dataclass(frozen=True)
@@ -23,13 +27,15 @@ class Row:
 
     title: as shown, with the hyper-parameters that matter; make: its dynamics, given the step size of the matrix
     methods; claimed: the geometry a theorem (or the steepest direction it approximates) names, "" where there is none;
-    matrix: whether its step factorises a matrix, which takes longer: it runs for `matrix_steps`.
+    matrix: whether its step factorises a matrix, which takes longer: it runs for `matrix_steps`; losses: those it
+    runs on, unless the card is asked for whole.
     """
 
     title: str
     make: Callable[[float], AbstractDynamics]
     claimed: str = ""
     matrix: bool = False
+    losses: tuple[Loss, ...] = NORMALISED
 
 
 def _sgd(lr: float, momentum: float) -> AbstractDynamics:
@@ -44,20 +50,23 @@ _CONVERGENT = (1.5, -0.5, 0.0)
 """The cubic Newton-Schulz polynomial s -> (3 s - s^3) / 2: its iteration takes every 0 < s < sqrt 3 to 1."""
 
 ROWS: dict[str, Row] = {
-    "sgd": Row("SGD 0.5", lambda _: _sgd(0.5, 0.0), "L2"),
+    "sgd": Row("SGD 0.5", lambda _: _sgd(0.5, 0.0), "L2", losses=BOTH),
     "heavy-ball": Row("heavy ball 0.1, 0.9", lambda _: _sgd(0.1, 0.9), "L2"),
-    "adam": Row("Adam 1e-3, eps 0", lambda _: _adam(1e-3), "Linf"),
-    "adam-eps": Row("Adam 1e-3, eps 1e-8", lambda _: _adam(1e-3, eps=1e-8)),
-    "sign": Row("sign descent 1e-3", lambda _: SignDescent(1e-3), "Linf"),
+    "adam": Row("Adam 1e-3, eps 0", lambda _: _adam(1e-3), "Linf", losses=BOTH),
+    "adam-eps": Row("Adam 1e-3, eps 1e-8", lambda _: _adam(1e-3, eps=1e-8), losses=BOTH),
+    "sign": Row("sign descent 1e-3", lambda _: SignDescent(1e-3), "Linf", losses=BOTH),
     "lion": Row("Lion 1e-3", lambda _: TunedOptax(optax.lion, learning_rate=1e-3, weight_decay=0.0), "Linf"),
     "rmsprop": Row(
-        "RMSProp 1e-3, eps 1e-30", lambda _: TunedOptax(optax.rmsprop, learning_rate=1e-3, eps=1e-30), "Linf"
+        "RMSProp 1e-3, eps 1e-30",
+        lambda _: TunedOptax(optax.rmsprop, learning_rate=1e-3, eps=1e-30),
+        "Linf",
+        losses=BOTH,
     ),
     "adagrad": Row("AdaGrad 0.1", lambda _: TunedOptax(optax.adagrad, learning_rate=0.1)),
     "coordinate": Row("greedy coordinate 5e-3", lambda _: NormalisedSteepestDescent(5e-3, 1.0), "L1"),
     "spectral": Row("spectral descent, exact", lambda lr: steepest("spectral", lr), "spectral", matrix=True),
     "muon": Row("Muon as shipped (5 steps)", lambda lr: Optax(optax.contrib.muon(lr)), matrix=True),
-    "muon-10": Row("Muon, 10 steps", lambda lr: Optax(optax.contrib.muon(lr, ns_steps=10)), matrix=True),
+    "muon-10": Row("Muon, 10 steps", lambda lr: Optax(optax.contrib.muon(lr, ns_steps=10)), matrix=True, losses=()),
     "muon-cubic": Row(
         "Muon, cubic, 20 steps",
         lambda lr: Optax(optax.contrib.muon(lr, ns_coeffs=_CONVERGENT, ns_steps=20)),
@@ -77,7 +86,8 @@ PER_EXAMPLE: dict[str, Row] = {
 
 MATRIX_LENGTH = 200.0
 """Length, in the spectral norm, of the path of exact spectral descent: steps times step size."""
-RECORDS = 20
+RECORDS = 30
+"""Points at which a row's ratios are kept, evenly spaced in the logarithm over the last two decades of its steps."""
 
 
 def card(points: Points, config: Config) -> xr.Dataset:
@@ -85,8 +95,10 @@ def card(points: Points, config: Config) -> xr.Dataset:
 
     NaN (and `void` false) where a row does not run on a loss. A run on the logistic loss may end early.
     """
-    rows = ROWS | (PER_EXAMPLE if config.per_example else {})
-    losses = ("log_sum_exp", "logistic")
+    rows = {name: row for name, row in ROWS.items() if row.losses or config.whole_card}
+    if config.per_example:
+        rows |= PER_EXAMPLE
+    losses = BOTH
     seeds, norms = len(points.y), len(points.geometries)
     shape = (seeds, len(rows), len(losses))
     path = np.full((*shape, RECORDS, norms), np.nan)
@@ -96,12 +108,13 @@ def card(points: Points, config: Config) -> xr.Dataset:
     for i, (name, row) in enumerate(rows.items()):
         steps = config.matrix_steps if row.matrix else config.card_steps
         for j, loss in enumerate(losses):
-            left_out = name in PER_EXAMPLE if loss == "log_sum_exp" else row.matrix and not config.logistic_matrix
-            if left_out:
+            if name in PER_EXAMPLE and loss != "logistic":
+                continue
+            if not (loss in row.losses or config.whole_card or name in PER_EXAMPLE):
                 continue
             dynamics = row.make(MATRIX_LENGTH / config.matrix_steps)
-            run = follow(points, dynamics, loss=loss, steps=steps, record=RECORDS, label=f"{row.title}, {loss}")
-            run = run.isel(step=slice(1, None))
+            kept = np.geomspace(steps / 100, steps, RECORDS).round().astype(int).tolist()
+            run = follow(points, dynamics, loss=loss, steps=steps, record=kept, label=f"{row.title}, {loss}")
             path[:, i, j, : run.sizes["step"]] = run["ratio"].values
             step[i, j, : run.sizes["step"]] = run["step"].values
             last = run.isel(step=-1)

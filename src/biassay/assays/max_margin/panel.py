@@ -1,4 +1,4 @@
-"""The margin panel: which max-margin direction an optimizer chooses on separable data. The first panel of its bias card.
+"""The margin panel, the first of an optimizer's bias card: which max-margin direction it chooses on separable data.
 
 A margin ratio in the geometry G compares the margin attained with the largest there is,
 
