@@ -139,7 +139,7 @@ def plateaus(layer: Segments, y: Shaped[np.ndarray, "n d_y"], order: Order = "ba
         if not small.any():
             return Plateaus(P, served, passes)
         positive = small & (room > 0)
-        scale[positive] = scale[positive] * np.minimum(2, 3 / (2 * room[positive]))
+        scale[positive] = scale[positive] * 3 / (2 * room[positive])
         scale[small & ~positive] = scale[small & ~positive] * 2
     raise ValueError(
         f"two points are too close along the projection, {float(layer.gap.min()):.1e} of a segment: no weights up to "

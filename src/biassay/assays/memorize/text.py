@@ -1,0 +1,5 @@
+"""The mathematics of the assay `memorize`, for its page."""
+
+MATHEMATICS = r"""
+TODO
+"""
