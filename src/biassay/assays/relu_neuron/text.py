@@ -90,8 +90,8 @@ vanish with the step size.
 - Gradient descent with step size 0.01 is visibly not the flow: its error is proportional to the step size. The control
   of `matrix-exponential` relies on that, and for $g$ well below 1, where all third weights are small, it is `unclear`.
   Below $g \approx 0.02$ the linear neuron needs more steps than it is given.
-- In the same way the softplus neuron, the control of `exact-homogeneity`, is told apart clearly for $g$ up to about 4
-  only: the larger $g$ is, the sharper its kink is in units of $x_3$.
+- In the same way the softplus neuron, the control of `exact-homogeneity`, is told apart clearly only while its kink is
+  soft in units of the data; for large $g$ or $\alpha$ it is nearly ReLU, and the claim is `unclear`.
 - With a single $g$ the claims on the dependence on $g$ speak of nothing and come out `vacuous`.
 - Many random sets do not reach zero loss: a point with a positive label has died, or the run is slow. They are dropped
   by their loss, and the caption of `norms` counts them. The monotone distance is judged on them as well.
