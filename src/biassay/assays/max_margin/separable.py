@@ -21,9 +21,9 @@ def draw_symmetric(seed: int, seeds: int) -> Points:
     """Sixteen points in the plane whose support vectors mirror each other; the margin is sqrt 2 along (1, 1).
 
     The support vectors (.5, 1.5) and (1.5, .5) have the label +1, their negatives -1. Six further points a class are
-    uniform on [-1, 4]^2, kept where x_1 + x_2 > 2.6, and negated for the label -1. From w = 0 gradient flow gains
-    nothing across (1, 1) from the support vectors: the limit of w - w_hat log t is parallel to w_hat, and the
-    direction comes in at a power of t. The general law 1 / log t needs another start, or other data.
+    uniform on [-1, 4]^2, kept where x_1 + x_2 > 2.6, and negated for the label -1. The support vectors span the plane,
+    so that w - w_hat log t has the same limit from any start, and by their symmetry it is parallel to w_hat: the
+    direction comes in at a power of t, and the general law 1 / log t needs other data, or copies of one of them.
     """
 
     def one(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
