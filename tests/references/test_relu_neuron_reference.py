@@ -42,7 +42,7 @@ def test_witness_limit_is_where_the_flow_ends(g, alpha):
     def dies(t, w):
         return w[1] + w[2]
 
-    dies.terminal, dies.direction = True, -1
+    vars(dies).update(terminal=True, direction=-1)
     to = {"rtol": 1e-10, "atol": 1e-13, "method": "DOP853"}
     first = solve_ivp(velocity, (0, 1), 1e-9 * X.T @ y, events=dies, **to)
     assert first.status == 1
