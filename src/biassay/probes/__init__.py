@@ -11,6 +11,9 @@ from ._interpolation import distance_to_min_norm as distance_to_min_norm
 from ._interpolation import out_of_span as out_of_span
 from ._interpolation import relative_residual as relative_residual
 from ._interpolation import weights as weights
+from ._path_norms import l1_path_norm as l1_path_norm
+from ._path_norms import l2_path_norm as l2_path_norm
+from ._path_norms import product_norm as product_norm
 from ._rank import LowRankRegion as LowRankRegion
 from ._rank import end_to_end as end_to_end
 from ._rank import f_alpha as f_alpha
