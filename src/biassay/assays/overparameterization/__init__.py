@@ -20,14 +20,14 @@ from ...assay import Assay
 from .claims import CLAIMS
 from .config import Config
 from .figures import figures
-from .shortest_path import shortest_path
+from .shortest_path import measure_paths
 from .text import MATHEMATICS
-from .width_law import width_law
+from .width_law import measure_widths
 
 
 def run(config: Config) -> xr.Dataset:
     """Both parts; the axes of the first are (seed, m, checkpoint), those of the second begin with law_."""
-    return xr.merge([shortest_path(config), width_law(config)])
+    return xr.merge([measure_paths(config), measure_widths(config)])
 
 
 ASSAY = Assay(

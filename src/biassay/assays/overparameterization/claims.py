@@ -45,7 +45,7 @@ def distance_over_bound(data: xr.Dataset, which: Spectrum) -> np.ndarray:
 def decay_rate(residual: xr.DataArray, step: xr.DataArray) -> xr.DataArray:
     """The least of log(|r_0| / |r_k|) / k over the checkpoints k > 0 whose residual is not round-off."""
     first = residual.isel(checkpoint=0)
-    rate = -np.log(residual / first) / step.where(step > 0)
+    rate = xr.DataArray(-np.log(residual / first)) / step.where(step > 0)
     return rate.where(residual > ROUND_OFF * first).min("checkpoint")
 
 
@@ -102,7 +102,7 @@ def thresholds(data: xr.Dataset, variable: str, criterion: str) -> xr.DataArray:
 
 
 def gd_thresholds(data: xr.Dataset, criterion: str) -> xr.DataArray:
-    """Thresholds (budget, law_seed) of gradient descent with the best step size, at the n where budgets are compared."""
+    """Thresholds (budget, law_seed) of gradient descent with the best step size, at `budget_n` points."""
     fits = data["gd_fits"].sel(gd_n=int(data["budget_n"]), criterion=criterion)
     fits = fits.transpose("lr", "budget", "law_seed", "width")
     best = fits.isel(lr=0, width=0, drop=True)
@@ -129,7 +129,7 @@ def parameters_per_point(data: xr.Dataset, variable: str, criterion: str) -> np.
 
 def saved(found: xr.DataArray, few: int, many: int, axis: str = "budget") -> np.ndarray:
     """log2 of the threshold after `few` steps over that after `many`: doublings of the width, one number a seed."""
-    return np.log2(found.sel({axis: few}) / found.sel({axis: many})).values
+    return np.log2((found.sel({axis: few}) / found.sel({axis: many})).values)
 
 
 def smallest_step(data: xr.Dataset, criterion: str) -> xr.DataArray:
@@ -179,7 +179,7 @@ PART_ONE = (
     ),
     Claim(
         name="conditioning-kept",
-        says="Along the path of a wide network the smallest singular value of J stays above half of what it began with.",
+        says="Along the path of a wide network the smallest singular value of J stays above half of its first value.",
         cite="liu2020landscapes",
         provenance="derived",
         measure=lambda data: conditioning_kept(wide(data)["alpha"]),
@@ -225,7 +225,7 @@ PART_ONE = (
     ),
     Claim(
         name="near-minimal-distance",
-        says="Gradient descent ends within 3 % of the distance to the nearest global minimum (400 neurons, on average).",
+        says="Gradient descent ends at most 3 % further away than the nearest global minimum (400 neurons, on average).",
         provenance="read",
         measure=lambda data: at_near_width(over_nearest(data), data),
         region=(1 - 1e-6, 1.03),
@@ -287,7 +287,7 @@ def _law(criterion: str, words: str) -> tuple[Claim, ...]:
     return (
         Claim(
             name=f"width-exponent{suffix}",
-            says=f"The width that Adam needs for {words} grows about like n, not like a higher power (n of {LEAST_N} and more).",
+            says=f"From n = {LEAST_N} on the width that Adam needs for {words} grows about like n.",
             measure=lambda data: exponent(data, "adam_fits", criterion),
             region=(0.8, 1.2),
             control=lambda data: exponent(data, "conflict_fits", criterion),
@@ -332,7 +332,9 @@ def _budget(criterion: str, words: str) -> tuple[Claim, ...]:
         Claim(
             name=f"adam-nearly-flat{suffix}",
             says=f"For Adam the least budget asks for little more width for {words} than the steps of the law.",
-            measure=lambda data: saved(thresholds(data, "adam_budget_fits", criterion), *adam_ends(data), "adam_budget"),
+            measure=lambda data: saved(
+                thresholds(data, "adam_budget_fits", criterion), *adam_ends(data), "adam_budget"
+            ),
             region=(-np.inf, float(np.log2(1.5))),
             control=lambda data: saved(smallest_step(data, criterion), *adam_ends(data)),
             control_says="gradient descent at the smallest step size of the grid, over the same budgets",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-
 LEAST_N = 64
 """The exponent of m*(n) is fitted from so many points on: below it a few neurons are needed whatever n is."""
 
@@ -26,7 +25,7 @@ class Config:
     near_width: int = 400
     """Part one: the width, one of `wide`, at which the distance is judged against the nearest solution."""
     step_factor: float = 0.5
-    """Part one: the step size is eta = step_factor / beta_0^2, with beta_0 the largest singular value of J at the start."""
+    """Part one: the step size is eta = step_factor / beta_0^2, beta_0 the largest singular value of J at the start."""
     steps: int = 5_000
     """Part one: gradient steps."""
     collapsed_steps: int = 20_000

@@ -96,12 +96,14 @@ def nearest(at: Points, end: Float[np.ndarray, "m d"], slides: int) -> NearestMi
     def residual(theta: np.ndarray) -> np.ndarray:
         return outputs(theta.reshape(at.W.shape), at.x) - at.y
 
-    def J(theta: np.ndarray) -> np.ndarray:
+    def slopes(theta: np.ndarray) -> np.ndarray:
         return jacobian(theta.reshape(at.W.shape), at.x)
 
     anchor = at.W.ravel()
-    linear = anchor - np.linalg.lstsq(J(anchor), residual(anchor), rcond=None)[0]
-    found = [nearest_minimum(residual, J, start, anchor, slides=slides, tolerance=1e-4) for start in (end.ravel(), linear)]
+    linear = anchor - np.linalg.lstsq(slopes(anchor), residual(anchor), rcond=None)[0]
+    found = [
+        nearest_minimum(residual, J, start, anchor, slides=slides, tolerance=1e-4) for start in (end.ravel(), linear)
+    ]
     return min(found, key=lambda solution: solution.distance)
 
 
@@ -171,8 +173,8 @@ WORDS = {
 }
 
 
-def shortest_path(config: Config) -> xr.Dataset:
-    """All widths of part one, with the axes (seed, m, checkpoint); the collapsed one beside them, with its own seeds."""
+def measure_paths(config: Config) -> xr.Dataset:
+    """All widths of part one, with the axes (seed, m, checkpoint); the collapsed one has its own seeds."""
     widths = (*config.narrow, *config.wide)
     walks = [walk(config, m) for m in widths]
     rows = [measure(path) | compare(path, config.slides) for path in walks]

@@ -1,8 +1,8 @@
 """How wide must a ReLU network be to fit n random labels, under a budget that is spelled out?
 
 One hidden layer, all parameters trained, mean squared error without a factor 1/2, He initialisation (weights
-N(0, 2/d), outputs N(0, 1/m), biases 0). Two criteria: all signs right, or a mean squared error below 1e-2, both when the
-budget has run out.
+N(0, 2/d), outputs N(0, 1/m), biases 0). Two criteria: all signs right, or a mean squared error below 1e-2, both when
+the budget has run out.
 
 Width m is a *mask*: the arrays have the largest width and the weights of neurons k >= m are zero. JAX takes
 relu'(0) = 0, so that such a neuron has no gradient and never moves, under Adam as under gradient descent. All widths,
@@ -181,9 +181,12 @@ def at_width(config: Config, width: int) -> Bool[np.ndarray, "criterion seed"]:
     return fitted(run.data["fit"].values[:, -1]).T
 
 
-def width_law(config: Config) -> xr.Dataset:
+def measure_widths(config: Config) -> xr.Dataset:
     """All runs of part two: who fits, by criterion, seed and width."""
-    adam = {n: with_adam(config, n, config.adam_budgets if n == config.budget_n else (config.law_steps,)) for n in config.law_n}
+    adam = {
+        n: with_adam(config, n, config.adam_budgets if n == config.budget_n else (config.law_steps,))
+        for n in config.law_n
+    }
     last = {n: config.adam_budgets.index(config.law_steps) if n == config.budget_n else 0 for n in config.law_n}
     descent = np.stack([with_descent(config, n) for n in config.gd_n])
     theory = [at_width(config, enough_in_theory(config.theory_n, p)) for p in config.theory_exponents]
