@@ -225,7 +225,7 @@ PART_ONE = (
     ),
     Claim(
         name="near-minimal-distance",
-        says="Gradient descent ends at most 3 % further away than the nearest global minimum (400 neurons, on average).",
+        says="Gradient descent ends at most 3 % further off than the nearest global minimum (400 neurons, on average).",
         provenance="read",
         measure=lambda data: at_near_width(over_nearest(data), data),
         region=(1 - 1e-6, 1.03),
@@ -333,7 +333,7 @@ def _budget(criterion: str, words: str) -> tuple[Claim, ...]:
             name=f"adam-nearly-flat{suffix}",
             says=f"For Adam the least budget asks for little more width for {words} than the steps of the law.",
             measure=lambda data: saved(
-                thresholds(data, "adam_budget_fits", criterion), *adam_ends(data), "adam_budget"
+                thresholds(data, "adam_budget_fits", criterion), *adam_ends(data), axis="adam_budget"
             ),
             region=(-np.inf, float(np.log2(1.5))),
             control=lambda data: saved(smallest_step(data, criterion), *adam_ends(data)),

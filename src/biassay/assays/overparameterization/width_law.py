@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
@@ -72,7 +73,8 @@ def masked_network(seed: int, d: int, m: int, largest: int) -> mlp.MLP:
     drawn = rng.normal(size=(m, d + 1))
     incoming[:, :m] = drawn[:, :d].T * np.sqrt(2 / d)
     outgoing[:m, 0] = drawn[:, d] / np.sqrt(m)
-    return mlp.Layer(incoming, np.zeros(largest)), mlp.Layer(outgoing, np.zeros(1))  # pyright: ignore[reportReturnType]
+    first, last = mlp.Layer(jnp.asarray(incoming), jnp.zeros(largest)), mlp.Layer(jnp.asarray(outgoing), jnp.zeros(1))
+    return first, last
 
 
 class Lanes(NamedTuple):
@@ -91,10 +93,7 @@ def lanes(labels: Labels, starts: list[int], widths: tuple[int, ...], lrs: tuple
     """`starts` names the seed of each data set's networks."""
     d, shape = labels.x.shape[2], (len(lrs), len(starts), len(widths))
     made = [masked_network(s, d, m, max(widths)) for s in starts for m in widths]
-    params = tuple(
-        mlp.Layer(*(jnp.asarray(np.tile(np.stack(leaf), (len(lrs), *[1] * leaf[0].ndim))) for leaf in zip(*layer)))
-        for layer in zip(*made, strict=True)
-    )
+    params = jax.tree.map(lambda *leaves: jnp.tile(jnp.stack(leaves), (len(lrs), *[1] * leaves[0].ndim)), *made)
     row = np.broadcast_to(np.arange(len(starts))[None, :, None], shape).ravel()
     problem = Problem(mlp.predict_scalar, jnp.asarray(labels.x[row]), jnp.asarray(labels.y[row]), squared_error)
     lr = np.broadcast_to(np.asarray(lrs)[:, None, None], shape).ravel()
@@ -183,11 +182,9 @@ def at_width(config: Config, width: int) -> Bool[np.ndarray, "criterion seed"]:
 
 def measure_widths(config: Config) -> xr.Dataset:
     """All runs of part two: who fits, by criterion, seed and width."""
-    adam = {
-        n: with_adam(config, n, config.adam_budgets if n == config.budget_n else (config.law_steps,))
-        for n in config.law_n
-    }
-    last = {n: config.adam_budgets.index(config.law_steps) if n == config.budget_n else 0 for n in config.law_n}
+    steps = {n: config.adam_budgets if n == config.budget_n else (config.law_steps,) for n in config.law_n}
+    adam = {n: with_adam(config, n, budgets) for n, budgets in steps.items()}
+    last = {n: budgets.index(config.law_steps) for n, budgets in steps.items()}
     descent = np.stack([with_descent(config, n) for n in config.gd_n])
     theory = [at_width(config, enough_in_theory(config.theory_n, p)) for p in config.theory_exponents]
     own = ("criterion", "law_seed", "width")
