@@ -389,20 +389,30 @@ def test_cifar_runs_from_the_archive_to_the_dataset(cifar_run):
     assert len(np.unique(first.drop_sel(cifar_setting="p = 1, weight decay").values.round(3))) == len(names) - 1
 
 
-def test_the_assay_with_cifar_is_judged_and_drawn(cifar_run):
-    data = xr.merge([small_run("random-labels"), cifar_run])
+def test_cifar_that_is_not_there_is_told_in_one_line_before_anything_is_trained(tmp_path, monkeypatch):
+    monkeypatch.setenv("BIASSAY_DATA", str(tmp_path))
+    for study in ("labels_study", "inputs_study"):
+        monkeypatch.setattr(f"biassay.assays.random_labels.{study}", lambda config: pytest.fail("trained"))
+    with pytest.raises(UserError, match="holds no CIFAR-10") as error:
+        run(dataclasses.replace(SMALL, cifar=True))
+    assert "\n" not in str(error.value)
+
+
+def test_a_run_with_cifar_holds_all_three_studies(cifar_run, monkeypatch):
+    """`run` puts the studies together and describes every variable, those of CIFAR-10 too."""
+    both = small_run("random-labels").drop_attrs()
+    alone = [name for name in both.data_vars if str(name).startswith("input_") and name != "input_check_epochs"]
+    monkeypatch.setattr("biassay.assays.random_labels.cifar_study", lambda config: cifar_run)
+    monkeypatch.setattr("biassay.assays.random_labels.labels_study", lambda config: both.drop_vars(alone))
+    monkeypatch.setattr("biassay.assays.random_labels.inputs_study", lambda config: both[alone])
+    data = run(dataclasses.replace(SMALL, cifar=True))
+    assert set(data.data_vars) == {*both.data_vars, *cifar_run.data_vars}
+    assert data.cifar_test.attrs["long_name"] == "CIFAR-10: test accuracy at the check that fits"
+    assert data.cifar_epochs.attrs["units"] == "epochs"
     assert len(ASSAY.judge(data)) == len(ASSAY.claims)
     figure = ASSAY.figures(data)[-1]
     assert figure.name == "cifar"
     assert to_matplotlib(figure).axes
-
-
-def test_cifar_that_is_not_there_is_told_in_one_line(tmp_path, monkeypatch):
-    monkeypatch.setenv("BIASSAY_DATA", str(tmp_path))
-    monkeypatch.setattr("biassay.assays.random_labels.labels_study", lambda config: xr.Dataset())
-    monkeypatch.setattr("biassay.assays.random_labels.inputs_study", lambda config: xr.Dataset())
-    with pytest.raises(UserError, match="holds no CIFAR-10"):
-        run(dataclasses.replace(SMALL, cifar=True))
 
 
 def test_digits_are_normalised_before_they_are_trained_on():

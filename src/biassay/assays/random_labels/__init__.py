@@ -36,10 +36,9 @@ def run(config: Config) -> xr.Dataset:
     Raises:
         UserError: CIFAR-10 is asked for and cannot be had.
     """
-    studies = [labels_study(config), inputs_study(config)]
-    if config.cifar:
-        studies.append(cifar_study(config))
-    return _described(xr.merge(studies, join="exact"))
+    # CIFAR-10 comes first: where it cannot be had, that is told before anything is trained.
+    cifar = [cifar_study(config)] if config.cifar else []
+    return _described(xr.merge([labels_study(config), inputs_study(config), *cifar], join="exact"))
 
 
 def _described(data: xr.Dataset) -> xr.Dataset:
