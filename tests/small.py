@@ -6,7 +6,15 @@ import jax
 import xarray as xr
 
 from biassay import assays
-from biassay.assays import adversarial_init, min_norm, random_labels, rank_jumps, relu_neuron
+from biassay.assays import (
+    adversarial_init,
+    max_margin,
+    min_norm,
+    overparameterization,
+    random_labels,
+    rank_jumps,
+    relu_neuron,
+)
 
 CONFIGS = {
     "min-norm": min_norm.Config(
@@ -21,6 +29,15 @@ CONFIGS = {
         steepest_steps=60_000,
         seed=10_000,
     ),
+    "max-margin": max_margin.Config(
+        descent_steps=2000,
+        card_steps=40_000,
+        matrix_steps=3000,
+        p_steps=5000,
+        n=6,
+        shape=(3, 4),
+        seed=10_000,
+    ),
     "relu-neuron": relu_neuron.Config(
         g=(0.8, 2.0, 3.0),
         alpha=(2.0, 0.1),
@@ -31,6 +48,30 @@ CONFIGS = {
         balance_time=20.0,
         seed=10_000,
         seeds=2,
+    ),
+    "overparameterization": overparameterization.Config(
+        n=12,
+        d=4,
+        wide=(40, 80),
+        narrow=(6, 10),
+        collapsed=3,
+        near_width=80,
+        steps=2000,
+        collapsed_steps=2000,
+        collapsed_seeds=4,
+        checkpoints=10,
+        slides=100,
+        law_n=(64, 96),
+        widths=(6, 16, 32),
+        law_steps=500,
+        adam_budgets=(250, 500),
+        gd_budgets=(250, 500, 750),
+        batches=(16,),
+        theory_n=16,
+        theory_exponents=(1.0, 1.5),
+        law_seeds=3,
+        seed=10_000,
+        seeds=3,
     ),
     "random-labels": random_labels.Config(
         seed=10_000,

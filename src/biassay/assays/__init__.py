@@ -61,6 +61,42 @@ CATALOGUE: dict[str, Entry] = {
             "gunasekar2018geometry",
         ),
     ),
+    "max-margin": Entry(
+        module="biassay.assays.max_margin",
+        sentence=(
+            "On separable data an optimizer chooses the direction of largest margin in its own geometry, gradient "
+            "descent that of largest L2 margin at the pace of log t."
+        ),
+        claims=(
+            "direction-law",
+            "direction-limit",
+            "margin-gap-law",
+            "residual-limit",
+            "loss-constant",
+            "hard-margin-optimal",
+            "hard-margin-feasible",
+            "aggressive-step",
+            "adam-near-linf",
+            "adam-far-from-l2",
+            "adam-nearer-linf",
+            "own-geometry",
+            "steepest-p-norm",
+            "spectral-descent",
+            "muon-as-shipped",
+            "muon-converged",
+            "adam-growth-formula",
+            "adam-growth-cap",
+        ),
+        seconds=45.0,
+        papers=(
+            "soudry2018",
+            "ji2021primaldual",
+            "gunasekar2018geometry",
+            "zhang2024adam",
+            "fan2025spectral",
+            "baek2025persample",
+        ),
+    ),
     "relu-neuron": Entry(
         module="biassay.assays.relu_neuron",
         sentence=(

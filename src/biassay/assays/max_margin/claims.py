@@ -119,7 +119,7 @@ SLOW, FAST = 0.999, 0.9
 
 def _claim(name: str, says: str, region: tuple[float, float], measure: Measure, **more: Any) -> Claim:
     """A claim on at least five data sets, about each of them unless another statistic is given."""
-    usual: dict[str, Any] = {"statistic": "every", "min_seeds": 5}
+    usual: dict[str, Any] = {"statistic": "every", "min_seeds": 5, "recorded": "holds"}
     return Claim(name=name, says=says, region=region, measure=measure, **(usual | more))
 
 
@@ -159,6 +159,7 @@ CLAIMS = (
         control=slope("short_margin_gap"),
         control_says="the same fit over t up to 10^6, which a computer can iterate",
         **RECALLED,
+        recorded="vacuous",
     ),
     _claim(
         "residual-limit",
@@ -223,6 +224,7 @@ CLAIMS = (
         statistic="mean",
         unit="degrees",
         **ADAM,
+        recorded="unclear",
     ),
     _claim(
         "adam-far-from-l2",
@@ -235,6 +237,7 @@ CLAIMS = (
         statistic="mean",
         unit="degrees",
         **ADAM,
+        recorded="unclear",
     ),
     _claim(
         "adam-nearer-linf",
@@ -246,6 +249,7 @@ CLAIMS = (
         control_region=(0.5, 1.0),
         statistic="mean",
         **ADAM,
+        recorded="unclear",
     ),
     _claim(
         "own-geometry",
@@ -286,6 +290,7 @@ CLAIMS = (
         control_says="SGD",
         control_region=(-INF, 0.96),
         **MUON,
+        recorded="fails",
     ),
     _claim(
         "muon-converged",
