@@ -2,7 +2,7 @@
 
 Zhang, Bengio, Hardt, Recht and Vinyals, ICLR 2017, arXiv 1611.03530. As the new class may be the old one, a fraction
 p (K - 1) / K of the labels is wrong in expectation, not p; at p = 1 the labels are independent of the inputs. A *flip*
-to another class, which is always wrong, is a different noise.
+to another class, which is always wrong, is a different noise (`biassay.data.label_flips`).
 """
 
 from __future__ import annotations

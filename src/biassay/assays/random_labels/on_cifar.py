@@ -74,7 +74,8 @@ def _sizes(config: Config, images: Examples) -> tuple[int, ...]:
 def _normalised(images: cifar10.Images) -> Examples:
     """The images with mean 0 and deviation 1 over the training images in every colour, and a seed axis of length 1."""
     x, test_x = (part.astype(np.float32) / 255 for part in (images.x, images.test_x))
-    mean, deviation = x.mean((0, 1, 2)), x.std((0, 1, 2))
+    # In double precision: a colour has 50 million values.
+    mean, deviation = (f(x, axis=(0, 1, 2), dtype=float).astype(np.float32) for f in (np.mean, np.std))
     return Examples(
         jnp.asarray(((x - mean) / deviation)[None]),
         jnp.asarray(images.y[None]),
