@@ -28,7 +28,7 @@ def mirrored():
 # --- L2 ---------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("n", "d"), [(40, 10), (20, 30), (200, 50), (1, 3), (5, 1)])
+@pytest.mark.parametrize(("n", "d"), [(40, 10), (20, 30), (200, 50), (20, 2000), (1, 3), (5, 1)])
 def test_hard_margin_meets_its_optimality_conditions(n, d):
     X, y = separable(n, n, d)
     found = hard_margin(X, y)
