@@ -14,6 +14,7 @@ from biassay.assays import (
     random_labels,
     rank_jumps,
     relu_neuron,
+    width_bias,
 )
 
 CONFIGS = {
@@ -87,6 +88,24 @@ CONFIGS = {
         input_train=100,
         input_width=48,
         input_check_epochs=5,
+    ),
+    "width-bias": width_bias.Config(
+        steps=100,
+        checkpoint=50,
+        narrow=(6, 8),
+        long_steps=150,
+        widths=(32, 256),
+        wide_seeds=2,
+        features=(200, 360, 400, 800),
+        matrix_steps=4000,
+        matrix_seeds=2,
+        factor_widths=(2, 80),
+        convex_widths=(1, 16),
+        convex_starts=3,
+        convex_sets=2,
+        convex_steps=5000,
+        seed=10_000,
+        seeds=3,
     ),
     "rank-jumps": rank_jumps.Config(
         seed=20_000,

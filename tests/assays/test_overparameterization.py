@@ -85,7 +85,7 @@ def test_the_closed_form_is_gradient_descent_on_a_linear_model(x64):
         moved = np.asarray(run.params)[0] - start
         np.testing.assert_allclose(run.state.length[0], expected.path[i], rtol=1e-10)
         np.testing.assert_allclose(np.linalg.norm(moved), expected.distance[i], rtol=1e-10)
-        np.testing.assert_allclose(np.linalg.norm(A @ (start + moved) - y), expected.residual[i], rtol=1e-8)
+        np.testing.assert_allclose(np.linalg.norm(A @ (start + moved) - y), expected.residual[i], rtol=1e-8, atol=1e-13)
         along = moved @ (nearest_one - start) / np.linalg.norm(nearest_one - start)
         np.testing.assert_allclose(along, expected.along[i], rtol=1e-10)
     other = linear_descent(A @ A.T, r, 0.7 * eta, steps)

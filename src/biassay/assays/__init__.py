@@ -123,6 +123,43 @@ CATALOGUE: dict[str, Entry] = {
             "du2018balanced",
         ),
     ),
+    "overparameterization": Entry(
+        module="biassay.assays.overparameterization",
+        sentence=(
+            "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along a "
+            "path that is no longer than a linear model's; and it needs far fewer neurons than theorems ask for."
+        ),
+        claims=(
+            "geometric-rate",
+            "global-minimum",
+            "conditioning-kept",
+            "pl-star",
+            "path-bound",
+            "distance-bound",
+            "near-minimal-distance",
+            "nearer-when-wider",
+            "shortest-path-literally",
+            "bend-is-the-spectrum",
+            "theory-widths-suffice",
+            "width-exponent",
+            "parameters-per-point",
+            "width-exponent-small-error",
+            "parameters-per-point-small-error",
+            "budget-saves-width",
+            "then-flat",
+            "adam-nearly-flat",
+            "budget-saves-width-small-error",
+            "then-flat-small-error",
+            "adam-nearly-flat-small-error",
+        ),
+        seconds=45.0,
+        papers=(
+            "oymak2019shortest",
+            "liu2020landscapes",
+            "song2021subquadratic",
+            "lecture_sgd",
+        ),
+    ),
     "random-labels": Entry(
         module="biassay.assays.random_labels",
         sentence="A network large enough to fit random labels by SGD still generalises when the labels are true.",
@@ -141,6 +178,34 @@ CATALOGUE: dict[str, Entry] = {
         papers=(
             "zhang2017rethinking",
             "lecture_sgd",
+        ),
+    ),
+    "width-bias": Entry(
+        module="biassay.assays.width_bias",
+        sentence=(
+            "Test error does not rise with the width of a network beyond the width that fits the training set: "
+            "something other than its size controls capacity."
+        ),
+        claims=(
+            "no-rise",
+            "no-rise-needs-its-start",
+            "keeps-falling",
+            "plateau",
+            "no-peak",
+            "memorization-is-free",
+            "norm-explains-width",
+            "norm-explains-width-at-equal-loss",
+            "distance-goes-with-error",
+            "start-output-does-the-harm",
+            "convex-equivalence",
+            "convex-balance",
+            "small-start-small-norm",
+            "noisy-factorisation",
+        ),
+        seconds=55.0,
+        papers=(
+            "neyshabur2014search",
+            "pilanci2020convex",
         ),
     ),
     "rank-jumps": Entry(

@@ -28,6 +28,7 @@ ON_THE_MANIFOLD = 1e-12
 _NEWTON_STEPS = 8
 _FIRST_NEWTON_STEPS = 50
 _LEAST_DAMPING = 1e-6
+_FAR = 1e9
 
 
 class NearestMinimum(NamedTuple):
@@ -78,6 +79,9 @@ def nearest_minimum(
     def returned(theta: np.ndarray, steps: int) -> np.ndarray | None:
         """The solution that Newton's method finds, or None."""
         for left in reversed(range(steps + 1)):
+            # A step from where J has nearly lost its rank may be beyond all numbers.
+            if not (np.abs(theta) < _FAR).all():
+                return None
             r = residual(theta)
             if not np.isfinite(r).all():
                 return None
