@@ -123,6 +123,37 @@ CATALOGUE: dict[str, Entry] = {
             "du2018balanced",
         ),
     ),
+    "memorize": Entry(
+        module="biassay.assays.memorize",
+        sentence=(
+            "Any data set is memorized by a 3-layer ReLU network with O(n) weights that is "
+            "written down in linear time, and is a bad global minimum."
+        ),
+        claims=(
+            "exact",
+            "float64-error",
+            "float64-signs",
+            "balanced-order",
+            "size",
+            "every-unit-needed",
+            "linear-operations",
+            "several-outputs-error",
+            "several-outputs-decisions",
+            "several-outputs-size",
+            "bad-minimum",
+            "bad-minimum-interval",
+            "gd-needs-more-width-accuracy",
+            "gd-needs-more-width-accuracy-steps",
+            "gd-needs-more-width-error",
+            "gd-needs-more-width-error-steps",
+        ),
+        seconds=30.0,
+        papers=(
+            "yun2019memorizers",
+            "liu2020bad",
+            "lecture_sgd",
+        ),
+    ),
     "overparameterization": Entry(
         module="biassay.assays.overparameterization",
         sentence=(

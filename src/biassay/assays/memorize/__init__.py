@@ -47,7 +47,7 @@ ASSAY = Assay(
         "and is a bad global minimum."
     ),
     mathematics=MATHEMATICS,
-    papers=("yun2019memorizers", "lecture_sgd"),
+    papers=("yun2019memorizers", "liu2020bad", "lecture_sgd"),
     profiles={
         "quick": Config(),
         "full": Config(

@@ -23,33 +23,39 @@ def _over_draws(values: xr.DataArray, axis: str, label: str, role: Role) -> Line
 
 
 def along(data: xr.Dataset) -> Figure:
-    """Both networks along u, near a few data points."""
+    """The memorizer along u, and both networks' outputs on fresh points against what the labels depend on."""
 
-    def panel(network: str, title: str, role: Role) -> Panel:
-        line = data["along"].sel(network=network)
+    def against_teacher(network: str, title: str, role: Role) -> Panel:
         return Panel(
             title=title,
-            xlabel="u·x",
+            xlabel="w·x / |w|",
             ylabel="output f",
-            series=(
-                Line(line["u_x"].values, line.values, network, role),
-                Points(data["near_u_x"].values, data["near_label"].values, "labels near in u·x", "control"),
-            ),
+            series=(Points(data["fresh_w_x"].values, data["fresh_output"].sel(network=network).values, "", role),),
         )
 
     return Figure(
-        name="along-the-projection",
+        name="what-was-learned",
         title="The same labels fitted by a memorizer and by training",
         caption=(
-            "Both networks have the same architecture and fit all training labels, which a linear rule gave. Left: the "
-            "memorizer is a function of u·x alone, passes through every label and is saturated in between. Right: the "
-            "network trained by Adam along a line in direction u through one data point; the other labels shown belong "
-            "to points off that line. First seed."
+            "Both networks have the same architecture and fit all training labels sign(w·x). Left: the memorizer is a "
+            "function of u·x alone, for a random u; it passes through every label and is saturated in between. Middle "
+            "and right: outputs on fresh points against w·x, which decides their labels. First seed."
         ),
         panels=(
-            panel("memorizer", "Memorizer", "result"),
-            panel("Adam", "Trained by Adam", "second"),
+            Panel(
+                title="Memorizer near 12 data points",
+                xlabel="u·x",
+                ylabel="output f",
+                series=(
+                    Line(data["u_x"].values, data["along"].values, "memorizer", "result"),
+                    Points(data["near_u_x"].values, data["near_label"].values, "training labels", "control"),
+                ),
+                ylim=(-1.15, 1.15),
+            ),
+            against_teacher("memorizer", "Memorizer, fresh points", "result"),
+            against_teacher("Adam", "Trained by Adam, fresh points", "second"),
         ),
+        columns=3,
     )
 
 

@@ -6,6 +6,8 @@ projection u . x, and between two data points it jumps between saturated values.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,15 +24,19 @@ from ...simulation import PerSeed, simulate
 from .config import Config
 
 NEIGHBOURS = 12
-"""Data points along the projection that the first seed's functions are kept around."""
+"""Data points along the projection around which the first seed's memorizer is kept."""
 _GRID = 1201
+_SHOWN = 300
+
+
+def _teacher(config: Config, seed: int) -> Float[np.ndarray, " d"]:
+    return np.random.default_rng((10, seed)).normal(size=config.d)
 
 
 def draw_teacher(config: Config, seed: int) -> tuple[Batch, Batch]:
     """Training and fresh examples with labels sign(w . x), as NumPy arrays."""
-    rng = np.random.default_rng((6, seed))
-    w = rng.normal(size=config.d)
-    x = rng.normal(size=(config.bad_points + config.fresh, config.d))
+    w = _teacher(config, seed)
+    x = np.random.default_rng((6, seed)).normal(size=(config.bad_points + config.fresh, config.d))
     y, n = np.where(x @ w > 0, 1.0, -1.0), config.bad_points
     return Batch(x[:n], y[:n]), Batch(x[n:], y[n:])  # pyright: ignore[reportArgumentType]
 
@@ -67,8 +73,7 @@ def bad_minimum(config: Config) -> xr.Dataset:
         },
         coords={"network": ["memorizer", "Adam"], "sample": ["training", "fresh"]},
     )
-    first = jax.tree.map(lambda leaf: leaf[0], trained)
-    return found.merge(_along_projection(networks[0], first, data[0][0]))
+    return found.merge(_pictures(config, networks[0], jax.tree.map(lambda leaf: leaf[0], trained), *data[0]))
 
 
 def _train(
@@ -80,11 +85,11 @@ def _train(
         for side in zip(*data, strict=True)
     )
     problem = Problem(mlp.predict_scalar, train.x, train.y, logistic, test=fresh)
-    sizes = (config.d, *widths, 1)
+    starts = [_he_start(config.seed + i, (config.d, *widths, 1)) for i in range(config.seeds)]
     run = simulate(
         PerSeed(problem),
-        Optax(optax.adam(config.adam_lr), batch_size=config.batch),
-        lambda key: jax.tree.map(lambda leaf: leaf.astype(jnp.float32), mlp.init(key, sizes)),
+        Optax(optax.adam(config.adam_lr), batch_size=config.batch, sampling="independent"),
+        PerSeed(jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *starts)),
         steps=config.adam_steps,
         probes={"train": train_accuracy, "fresh": test_accuracy},
         record=30,
@@ -98,19 +103,29 @@ def _train(
     return run.params, np.stack([last["train"].values, last["fresh"].values], axis=1)
 
 
-def _along_projection(network: MemorizingNetwork, trained: mlp.MLP, train: Batch) -> xr.Dataset:
-    """Both functions on the line through a data point along u, and the data points that are near it in u . x."""
+def _he_start(seed: int, sizes: tuple[int, ...]) -> mlp.MLP:
+    """Weights from N(0, 2 / fan_in), biases 0."""
+    rng = np.random.default_rng((11, seed))
+    drawn = [(rng.normal(size=pair) * (2 / pair[0]) ** 0.5, np.zeros(pair[1])) for pair in pairwise(sizes)]
+    return tuple(mlp.Layer(*map(np.float32, layer)) for layer in drawn)  # pyright: ignore[reportArgumentType]
+
+
+def _pictures(config: Config, network: MemorizingNetwork, trained: mlp.MLP, train: Batch, fresh: Batch) -> xr.Dataset:
+    """The memorizer along its projection near a few data points, and both networks' outputs on some fresh points."""
     c = np.asarray(train.x) @ network.u
     at = np.argsort(c)[len(c) // 2 : len(c) // 2 + NEIGHBOURS]
     margin = (c[at[-1]] - c[at[0]]) / (2 * NEIGHBOURS)
     grid = np.linspace(c[at[0]] - margin, c[at[-1]] + margin, _GRID)
-    x = np.asarray(train.x)[at[0]] + (grid - c[at[0]])[:, None] * network.u
+    x = np.asarray(fresh.x)[:_SHOWN]
+    teacher = _teacher(config, config.seed)
     f = np.stack([network(x), np.asarray(mlp.predict_scalar(trained, jnp.asarray(x, jnp.float32)), float)])
     return xr.Dataset(
         {
-            "along": (("network", "u_x"), f, {"long_name": "output along u through a data point"}),
+            "along": ("u_x", network.line(grid)[:, 0], {"long_name": "the memorizer's output"}),
             "near_label": ("near", np.asarray(train.y)[at], {"long_name": "labels of data points near in u.x"}),
             "near_u_x": ("near", c[at], {"long_name": "u.x of the data points"}),
+            "fresh_output": (("network", "shown"), f, {"long_name": "output on fresh points"}),
+            "fresh_w_x": ("shown", x @ teacher / np.linalg.norm(teacher), {"long_name": "w.x of the fresh points"}),
         },
         coords={"network": ["memorizer", "Adam"], "u_x": ("u_x", grid, {"long_name": "u.x"})},
     )

@@ -41,7 +41,7 @@ def padded_start(seed: int, d: int, w: int, largest: int) -> mlp.MLP:
 
     def layer(fan_in: int, fan_out: int, variance: float, rows: int, columns: int) -> mlp.Layer:
         weight = np.pad(rng.normal(size=(fan_in, fan_out)) * variance**0.5, [(0, rows), (0, columns)])
-        return mlp.Layer(jnp.asarray(weight, jnp.float32), jnp.zeros(fan_out + columns, jnp.float32))
+        return mlp.Layer(np.float32(weight), np.zeros(fan_out + columns, np.float32))  # pyright: ignore[reportArgumentType]
 
     return layer(d, w, 2 / d, 0, spare), layer(w, w, 2 / w, spare, spare), layer(w, 1, 1 / w, spare, 0)
 
@@ -64,7 +64,8 @@ def lanes(config: Config, n: int) -> tuple[PerSeed[Problem], PerSeed[mlp.MLP], i
     x, y = (jnp.asarray(np.stack(part), jnp.float32) for part in zip(*data, strict=True))
     starts = [padded_start(seed, config.d, w, max(widths)) for seed, w in pairs]
     problem = Problem(mlp.predict_scalar, x, y, squared_error)
-    return PerSeed(problem), PerSeed(jax.tree.map(lambda *leaves: jnp.stack(leaves), *starts)), len(pairs)
+    start = jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *starts)
+    return PerSeed(problem), PerSeed(start), len(pairs)
 
 
 def fits(
