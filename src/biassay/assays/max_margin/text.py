@@ -11,8 +11,8 @@ $$L(w) = \sum_n \ell(\langle w, a_n \rangle), \qquad \ell(m) = \log(1 + e^{-m}),
 gradient descent with a step $\eta < 2 / (\beta \sigma_{\max}(X)^2)$, from any start, obeys (Soudry et al. 2018,
 Theorem 3)
 
-$$w(t) = \hat w \log t + \rho(t), \qquad \hat w = \mathrm{argmin} \lVert w \rVert^2 \ \text{subject to}\
-\langle w, a_n \rangle \ge 1,$$
+$$w(t) = \hat w \log t + \rho(t), \qquad \hat w = \operatorname{argmin} \{ \lVert w \rVert^2 :
+\langle w, a_n \rangle \ge 1 \text{ for all } n \},$$
 
 with $\rho$ bounded for almost all data and $O(\log \log t)$ always. The loss has no minimum; its direction chooses the
 largest margin, and does so at the pace of $\log t$.
