@@ -1,6 +1,6 @@
 """The maximum margin of separable data and the flow towards it: accuracy and seconds against their peers, in one run.
 
-    python benchmarks/margin.py [--repeats 5]
+    OPENBLAS_NUM_THREADS=1 python benchmarks/margin.py [--repeats 5]
 
 *Reference.* `hard_margin` (one non-negative least-squares problem) on n points in d dimensions, drawn as
 x ~ N(0, I), y = sign(x . w_t), x += .3 y w_t / |w_t|, against liblinear without an intercept (`LinearSVC`, hinge loss,
@@ -13,7 +13,8 @@ product.
 beside it gradient descent (step 1 / sigma_max^2 on the sum of the losses), and the t that it would reach in the flow's
 time. To reach the flow's t it would need exp(10^6) steps.
 
-Compilation is excluded everywhere; every number is the median over the repeats.
+Compilation is excluded everywhere; every number is the median over the repeats. Linear algebra of this size is quicker on
+one thread: on two, waiting for each other, the same solve took between 1 and 600 ms on a busy machine.
 """
 
 from __future__ import annotations
