@@ -68,7 +68,7 @@ CONFIGS = {
     ),
     "overparameterization": overparameterization.Config(
         n=12,
-        d=4,
+        d=8,
         wide=(40, 80),
         narrow=(6, 10),
         collapsed=3,
@@ -77,7 +77,6 @@ CONFIGS = {
         collapsed_steps=2000,
         collapsed_seeds=4,
         checkpoints=10,
-        slides=100,
         law_n=(64, 96),
         widths=(6, 16, 32),
         law_steps=500,
