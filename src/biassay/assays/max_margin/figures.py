@@ -84,8 +84,8 @@ def clock(data: xr.Dataset) -> Figure:
         title="The direction converges at the pace of log t",
         caption=(
             "Distance from the maximum-margin direction, and from the largest margin, against log t: the flow reaches "
-            "t = exp(10⁶), gradient descent stops at the vertical line's left. The law 1 / log t is reached far beyond "
-            "any iteration; before that a fit finds another slope. Bands: 90 % of the data sets."
+            "t = exp(10⁶), gradient descent only as far as steps can be taken. The law 1 / log t holds far beyond any "
+            "iteration; before that a fit finds another slope. Bands: 90 % of the data sets."
         ),
         panels=(
             panel("direction_error", "Direction", "distance between directions"),

@@ -88,14 +88,15 @@ Claims about each data set are judged on the worst of them, the others on their 
 ## What does not come out, and why
 
 - **The margin gap's law** has slope $-1$ at large $t$ on all data sets, and yet `margin-gap-law` is vacuous: over
-  $t \le 10^6$ the same fit finds anything from $-1.5$ to $-0.4$, and on some data sets it happens to find $-1$ as well.
+  $t \le 10^6$ the same fit found slopes from $-1.5$ to $-0.7$ in trial runs, and on a data set now and then it happens
+  to find $-1$ as well; one such set is among those that judge.
   A fit over times that can be iterated is not the law, but neither is it a reliable control. The direction's slope and
   its control are apart on all.
 - **The angles of Adam** on generic data vary with the data more than five data sets can average. The directions of
-  largest $L_2$ and $L_\infty$ margin are themselves between $3$ and $25$ degrees apart, so that "more than 10 degrees
-  from $L_2$" is out of reach for some; where they are close, `adam-nearer-linf`, which divides by the sum of both
-  angles, decides little. Also the $L_\infty$ margin can be flat around its optimum: $98\,\%$ of the largest margin may
-  be attained more than $5$ degrees away. The margin ratios of the card have neither problem.
+  largest $L_2$ and $L_\infty$ margin were themselves $3$ to $25$ degrees apart in trial runs: "more than 10 degrees from
+  $L_2$" is out of reach for some; where they are close, `adam-nearer-linf`, which divides by the sum of both
+  angles, decides little. Also the $L_\infty$ margin can be flat around its optimum: nearly all of the largest margin
+  may be attained several degrees away. The margin ratios of the card have neither problem.
 - **Muon as shipped** does not reach the largest spectral margin: its five steps of a tuned quintic polynomial do not
   converge to the polar factor, singular values end up anywhere between about $0.7$ and $1.2$. More steps of the same
   polynomial do not repair this. A cubic iteration that converges does (`muon-converged`), and so does the exact factor.
