@@ -201,6 +201,7 @@ def trained(config: Config, data: Digits) -> xr.Dataset:
             "narrow": ("narrow", list(c.narrow), {"long_name": "hidden units"}),
             "step": ("step", np.arange(0, c.steps + 1, c.checkpoint), {"long_name": "steps taken"}),
         },
+        attrs={"long_steps": c.long_steps},
     )
 
 
@@ -215,20 +216,18 @@ def not_scaled(config: Config, data: Digits) -> xr.Dataset:
     """
     c = config
     families: dict[str, Init] = {"unscaled": unscaled, "antisymmetric": antisymmetric}
-    start = {name: starts(c, c.wide_seeds, init, c.control_widths) for name, init in families.items()}
-    together = tuple(network for family in start.values() for network in family)
-    step_sizes = tuple(min(c.lr, 1 / H) for H in c.control_widths) * len(families)
-    rows = [summary(train(c, data, rate, together, step_sizes, c.steps), together) for rate in c.control_rates]
+    step_sizes = tuple(min(c.lr, 1 / H) for H in c.control_widths)
     x = np.asarray(data.x[: c.wide_seeds])
-    outputs = [np.maximum(x @ W.swapaxes(1, 2), 0) @ V for W, V in together]
-    sizes = np.stack([np.sqrt(np.mean(output**2, axis=(1, 2))) for output in outputs], axis=1)
     axes = ("control_rate", "control_seed", "control_width")
     found = {}
-    for place, family in enumerate(families):
-        at = slice(place * len(c.control_widths), (place + 1) * len(c.control_widths))
+    for family, init in families.items():
+        start = starts(c, c.wide_seeds, init, c.control_widths)
+        rows = [summary(train(c, data, rate, start, step_sizes, c.steps), start) for rate in c.control_rates]
         for name, words in MEASURED.items():
-            found[f"{family}_{name}"] = (axes, np.stack([row[name][:, at] for row in rows]), {"long_name": words})
-        found[f"{family}_start_output"] = (axes[1:], sizes[:, at], {"long_name": START_OUTPUT})
+            found[f"{family}_{name}"] = (axes, np.stack([row[name] for row in rows]), {"long_name": words})
+        outputs = [np.maximum(x @ W.swapaxes(1, 2), 0) @ V for W, V in start]
+        sizes = np.stack([np.sqrt(np.mean(output**2, axis=(1, 2))) for output in outputs], axis=1)
+        found[f"{family}_start_output"] = (axes[1:], sizes, {"long_name": START_OUTPUT})
     return xr.Dataset(
         found,
         coords={
