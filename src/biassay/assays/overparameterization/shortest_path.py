@@ -102,7 +102,8 @@ def nearest(at: Points, end: Float[np.ndarray, "m d"], slides: int) -> NearestMi
     anchor = at.W.ravel()
     linear = anchor - np.linalg.lstsq(slopes(anchor), residual(anchor), rcond=None)[0]
     found = [
-        nearest_minimum(residual, slopes, start, anchor, slides=slides, tolerance=1e-4) for start in (end.ravel(), linear)
+        nearest_minimum(residual, slopes, start, anchor, slides=slides, tolerance=1e-4)
+        for start in (end.ravel(), linear)
     ]
     return min(found, key=lambda solution: solution.distance)
 

@@ -108,10 +108,12 @@ activation of each; QL quadratic loss, CLL convex Lipschitz loss, SD separable d
   are needed whatever $n$ is, and those are left out of the exponent. The range of $n$ in the quick profile is short,
   the grid coarse, and a threshold of seven neurons has little room to be smaller: an exponent whose interval crosses
   the edge of its region says that more sizes are needed, not that the law is another one.
-- *Budgets.* With more steps gradient descent needs less width, until it needs about as little as Adam. How flat Adam
-  is depends on the criterion: a small error in few steps does ask for more width. The sentence "SGD needs far larger
-  networks than an explicit construction" is therefore a statement about a budget; without the steps, the step size
-  and the batch it has no truth value.
+- *Budgets.* With more steps gradient descent needs less width, until it needs about as little as Adam. That still
+  more steps save nothing is likely but not shown: ten seeds on a coarse grid do not tell a saving of 15 % from none.
+  How flat Adam is depends on the criterion: for all signs right it needs little more width in few steps, for a small
+  error it needs about twice as much, and the sentence fails. "SGD needs far larger networks than an explicit
+  construction" is therefore a statement about a budget; without the steps, the step size and the batch it has no
+  truth value.
 - The control with conflicting labels (a quarter of the points come in pairs with opposite labels) fits at no width:
   the measures can fail.
 
