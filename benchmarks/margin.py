@@ -13,8 +13,8 @@ product.
 beside it gradient descent (step 1 / sigma_max^2 on the sum of the losses), and the t that it would reach in the flow's
 time. To reach the flow's t it would need exp(10^6) steps.
 
-Compilation is excluded everywhere; every number is the median over the repeats. Linear algebra of this size is quicker on
-one thread: on two, waiting for each other, the same solve took between 1 and 600 ms on a busy machine.
+Compilation is excluded everywhere; every number is the median over the repeats. One thread of linear algebra: with two
+on a busy machine, waiting for each other, the same small solve took between 1 and 600 ms.
 """
 
 from __future__ import annotations

@@ -94,9 +94,7 @@ def hard_margin(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> Hard
     scale = np.linalg.norm(A, axis=1).max()
     if scale == 0:
         raise ValueError("the data are not separable: every point is the origin")
-    # The solution lies in the span of the rows: with more dimensions than points, it is found in coordinates there.
-    basis = np.linalg.qr(A.T)[0] if A.shape[1] > len(A) else np.eye(A.shape[1])
-    rows = A @ basis / scale
+    rows = A / scale
     u, distance = nnls(np.vstack([rows.T, np.ones(len(rows))]), np.append(np.zeros(rows.shape[1]), 1.0))
     if distance < 1e-7:
         raise ValueError(
@@ -114,7 +112,7 @@ def hard_margin(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> Hard
     # Round-off must not leave a constraint violated: the smallest margin is made 1.
     stretch = 1 / (rows @ w).min()
     w, alpha = stretch * w, stretch * alpha
-    w, alpha = basis @ w / scale, alpha / scale**2
+    w, alpha = w / scale, alpha / scale**2
     return HardMargin(w, 1 / float(np.linalg.norm(w)), alpha, A @ w < 1 + _SUPPORT, kkt_residual(X, y, w, alpha))
 
 
