@@ -157,8 +157,8 @@ CATALOGUE: dict[str, Entry] = {
     "overparameterization": Entry(
         module="biassay.assays.overparameterization",
         sentence=(
-            "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along a "
-            "path that is no longer than a linear model's; and it needs far fewer neurons than theorems ask for."
+            "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along "
+            "a path that is hardly longer than a linear model's; and it needs far fewer neurons than theorems ask for."
         ),
         claims=(
             "geometric-rate",

@@ -33,8 +33,8 @@ def run(config: Config) -> xr.Dataset:
 ASSAY = Assay(
     name="overparameterization",
     sentence=(
-        "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along a "
-        "path that is no longer than a linear model's; and it needs far fewer neurons than theorems ask for."
+        "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along "
+        "a path that is hardly longer than a linear model's; and it needs far fewer neurons than theorems ask for."
     ),
     mathematics=MATHEMATICS,
     papers=("oymak2019shortest", "liu2020landscapes", "song2021subquadratic", "lecture_sgd"),
