@@ -93,7 +93,7 @@ Claims about each data set are judged on the worst of them, the others on their 
   A fit over times that can be iterated is not the law, but neither is it a reliable control. The direction's slope and
   its control are apart on all.
 - **The angles of Adam** on generic data vary with the data more than five data sets can average. The directions of
-  largest $L_2$ and $L_\infty$ margin were themselves $3$ to $25$ degrees apart in trial runs: "more than 10 degrees from
+  largest $L_2$ and $L_\infty$ margin were $3$ to $25$ degrees apart in trial runs: "more than 10 degrees from
   $L_2$" is out of reach for some; where they are close, `adam-nearer-linf`, which divides by the sum of both
   angles, decides little. Also the $L_\infty$ margin can be flat around its optimum: nearly all of the largest margin
   may be attained several degrees away. The margin ratios of the card have neither problem.
