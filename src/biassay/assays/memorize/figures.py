@@ -145,7 +145,7 @@ def cost(data: xr.Dataset) -> Figure:
         caption=(
             "Arithmetic operations and comparisons, counted while the code runs: the construction from the projected "
             "points on, sort included, and Gaussian elimination for the output weights of N random features, which "
-            "fits the same labels. The thin line has slope 1."
+            "fits the same labels. The dotted line is proportional to N."
         ),
         panels=(
             Panel(

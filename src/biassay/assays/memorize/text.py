@@ -81,15 +81,17 @@ network for a quarter of that. Labels lie in $[-1, 1]$; larger ones are rescaled
 The sentence that SGD needs a far larger network than the construction **is not confirmed as it stands**. At 4000
 full-batch steps and $n = 64$ gradient descent with step $0.05$ needs *less* width than the construction, and so does
 Adam: the construction spends four weights on a point, while training can use all of its weights. The claims
-`gd-needs-more-width-...` therefore fail; their controls (Adam; four times the steps) lie below one as well, on the same side. In a trial run
-at $n = 64, 144, 256$, three seeds each, gradient descent needed widths 6, 12, 22 for accuracy 1 and 8, 17, 32 for the
-small error, Adam 6, 8, 11 and 6, 8, 16, the construction has 16, 24, 32. The growth is another matter: gradient
-descent's width grew like $n$ there, the construction's like $\sqrt n$, and they meet near $n = 256$. Three sizes, one
-step size and the full batch are an indication and no law. What the lecture's sentence describes is a gap between what
-is *proved* for SGD and the construction, not one between SGD and the construction.
+`gd-needs-more-width-...` therefore fail; what stands beside them as controls (Adam; four times the steps) lies below
+one as well. In a trial run at $n = 64, 144, 256$, three seeds each, gradient descent needed widths 6, 12, 22 for
+accuracy 1 and 8, 17, 32 for the small error, Adam 6, 8, 11 and 6, 8, 16; the construction has 16, 24, 32. The growth is
+another matter: gradient descent's width grew like $n$ there, the construction's like $\sqrt n$, and they meet near
+$n = 256$. Three sizes, one step size and the full batch are an indication and no law; the full profile runs them.
+What the lecture's sentence describes is a gap between what is *proved* for SGD and the construction, not one between
+SGD and the construction.
 
 Every width in this comparison belongs to a number of steps, a step size and a batch; with fewer steps the width that
-gradient descent needs is larger, and the figure shows the budget as an axis.
+gradient descent needs is larger, and the figure shows the budget as an axis. With five seeds the share that fits need
+not rise with the width at every step of the grid: the whole curve is drawn.
 
 ## Why `float64-signs` may be vacuous
 
