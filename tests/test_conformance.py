@@ -17,6 +17,7 @@ from biassay import dynamics as all_dynamics
 from biassay import probes as all_probes
 from biassay.citations import BIBTEX
 from biassay.models import two_layer
+from biassay.models import two_layer
 from biassay.problem import cross_entropy, half_squared_error
 from biassay.report import to_matplotlib
 from biassay.report._mathematics import to_html
@@ -108,7 +109,7 @@ def test_dynamics(name):
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_dynamics_in_a_simulation(name):
     """What is recorded changes nothing, a lane alone is the lane packed, and an easy problem gets easier."""
-    problem, start = least_squares(jnp.float64), jnp.full(8, 0.1, float)
+    problem, start = least_squares(jnp.float64), jnp.full(8, 0.1)
     dynamics = jax.tree.map(
         lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf, DYNAMICS[name]()
     )
@@ -155,6 +156,13 @@ def neurons():
     return ba.Problem(two_layer.predict_scalar, x, y, half_squared_error), params
 
 
+def two_layer_network():
+    rng = np.random.default_rng(3)
+    x, y = jnp.asarray(rng.normal(size=(7, 3))), jnp.asarray(rng.integers(0, 4, 7))
+    params = two_layer.TwoLayer(jnp.asarray(rng.normal(size=(5, 3))), jnp.asarray(rng.normal(size=(5, 4))))
+    return ba.Problem(two_layer.predict, x, y, cross_entropy), params
+
+
 # Every probe of the package with a problem it is for. Those that are built for given numbers are built here.
 PROBES = {
     "train_accuracy": classifier,
@@ -164,6 +172,9 @@ PROBES = {
     "relative_residual": regression,
     "out_of_span": regression,
     "distance_to_min_norm": regression,
+    "product_norm": two_layer_network,
+    "l1_path_norm": two_layer_network,
+    "l2_path_norm": two_layer_network,
     "singular_ratio": two_by_two,
     "second_singular_value": two_by_two,
 }
