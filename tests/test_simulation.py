@@ -336,3 +336,19 @@ def test_single_precision_stays_single_under_the_default_context():
         problem = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf), jnp.float32), least_squares())
         run = ba.simulate(problem, ba.SGD(0.02, 2), jnp.zeros(12, jnp.float32), steps=50, sweep={"lr": [0.01]})
     assert run.params.dtype == jnp.float32
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_start_of_weak_type_keeps_its_precision():
+    class Clocked(ba.GradientDescent):
+        """Gradient descent with a clock of double precision."""
+
+        def time_step(self, state):
+            return jnp.asarray(0.1, jnp.float64)
+
+    start = jnp.full(4, 0.1)
+    assert start.weak_type
+    problem = ba.Problem(lambda w, x: x @ w, jnp.eye(4), jnp.ones(4), half_squared_error)
+    run = ba.simulate(problem, Clocked(0.1), start, steps=10)
+    assert run.params.dtype == run.elapsed.dtype == jnp.float64
+    np.testing.assert_allclose(run.elapsed, 1.0, rtol=1e-15)

@@ -294,6 +294,8 @@ def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int
 
     def spread(leaf: Any) -> Array:
         own = jnp.shape(leaf)[1:] if per_seed else jnp.shape(leaf)
+        # A weak type (that of `jnp.full(8, 0.1)`) would let the loop's carry change its precision.
+        leaf = jnp.asarray(leaf, jnp.result_type(leaf))
         leaf = jnp.reshape(leaf, (seeds if per_seed else 1, *[1] * len(sizes), *own))
         return jnp.broadcast_to(leaf, (seeds, *sizes, *own))
 
