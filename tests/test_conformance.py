@@ -17,7 +17,6 @@ from biassay import dynamics as all_dynamics
 from biassay import probes as all_probes
 from biassay.citations import BIBTEX
 from biassay.models import two_layer
-from biassay.models import two_layer
 from biassay.problem import cross_entropy, half_squared_error
 from biassay.report import to_matplotlib
 from biassay.report._mathematics import to_html

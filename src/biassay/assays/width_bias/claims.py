@@ -200,6 +200,7 @@ CLAIMS = (
         control_region=(0.3, np.inf),
         min_seeds=5,
         **RECALLED,
+        recorded="holds",
     ),
     Claim(
         name="no-rise-needs-its-start",
@@ -211,6 +212,7 @@ CLAIMS = (
         control_region=(0.02, np.inf),
         min_seeds=5,
         **DERIVED,
+        recorded="holds",
     ),
     Claim(
         name="keeps-falling",
@@ -222,6 +224,7 @@ CLAIMS = (
         control_region=(-np.inf, 0.0),
         min_seeds=10,
         **RECALLED,
+        recorded="holds",
     ),
     Claim(
         name="plateau",
@@ -232,6 +235,7 @@ CLAIMS = (
         control_says="from 8 to 32 units",
         min_seeds=5,
         **RECALLED,
+        recorded="holds",
     ),
     Claim(
         name="no-peak",
@@ -243,6 +247,7 @@ CLAIMS = (
         control_region=(0.2, np.inf),
         min_seeds=10,
         **RECALLED,
+        recorded="holds",
     ),
     Claim(
         name="memorization-is-free",
@@ -255,12 +260,14 @@ CLAIMS = (
         premise_says=f"without flips the last iterate is on average within {MEMORIZATION:g} of the best checkpoint",
         min_seeds=5,
         **RECALLED,
+        recorded="fails",
     ),
     _correlates(
         "norm-explains-width",
         "Over widths the test error goes with the product norm: the smaller the norm, the smaller the error.",
         "test",
         "product_norm",
+        recorded="fails",
     ),
     _correlates(
         "norm-explains-width-at-equal-loss",
@@ -268,6 +275,7 @@ CLAIMS = (
         "equal_test",
         "equal_product_norm",
         provenance="derived",
+        recorded="fails",
     ),
     _correlates(
         "distance-goes-with-error",
@@ -275,6 +283,7 @@ CLAIMS = (
         "test",
         "distance",
         provenance="derived",
+        recorded="holds",
     ),
     Claim(
         name="start-output-does-the-harm",
@@ -285,6 +294,7 @@ CLAIMS = (
         control_says="128 units without noise, where the outputs at the start are half as large",
         min_seeds=5,
         **DERIVED,
+        recorded="holds",
     ),
     Claim(
         name="convex-equivalence",
@@ -295,6 +305,7 @@ CLAIMS = (
         control_says="networks of one unit",
         control_region=(0.05, np.inf),
         **CONVEX,
+        recorded="holds",
     ),
     Claim(
         name="convex-balance",
@@ -305,6 +316,7 @@ CLAIMS = (
         control_says="networks of 16 units without decay, the start that ends nearest to balance",
         control_region=(0.1, np.inf),
         **CONVEX,
+        recorded="holds",
     ),
     Claim(
         name="small-start-small-norm",
@@ -316,6 +328,7 @@ CLAIMS = (
         control_region=(1.0, np.inf),
         min_seeds=5,
         **RECALLED,
+        recorded="holds",
     ),
     Claim(
         name="noisy-factorisation",
@@ -328,6 +341,7 @@ CLAIMS = (
         premise_says="without noise, from a small start, 80 inner dimensions do on average as well as the true rank",
         min_seeds=5,
         **RECALLED,
+        recorded="fails",
     ),
 )
 
