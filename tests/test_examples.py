@@ -39,3 +39,10 @@ def test_gradient_descent_keeps_the_part_of_the_start_that_the_data_do_not_see()
     start, end = distance.isel(step=0), distance.isel(step=-1)
     np.testing.assert_allclose(end.sel(lr=0.05), end.sel(lr=0.1), rtol=1e-4)
     assert ((end > 0.1) & (end < start)).all()
+
+
+def test_the_memorizer_fits_and_predicts_nothing() -> None:
+    told = runpy.run_path(str(EXAMPLES / "exact_answers.py"))
+    np.testing.assert_allclose(told["memorizer"](told["x"]), told["y"], atol=1e-6)
+    assert 0.4 < told["agreement"] < 0.6
+    assert np.min(told["y"] * (told["x"] @ told["best"].w)) > 1 - 1e-9

@@ -7,6 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from . import data as data
+    from . import dynamics as dynamics
+    from . import models as models
+    from . import probes as probes
+    from . import references as references
     from .dynamics import SGD as SGD
     from .dynamics import AbstractDynamics as AbstractDynamics
     from .dynamics import GradientDescent as GradientDescent
@@ -43,14 +48,17 @@ _HOMES = {
     "simulation": ("PerSeed", "Simulation", "log_steps", "progress_to", "simulate"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
+_FOLDERS = ("data", "dynamics", "models", "probes", "references")
 __all__ = sorted(_MODULES)  # pyright: ignore[reportUnsupportedDunderAll]
 
 
 def __getattr__(name: str) -> Any:
+    if name in _FOLDERS:
+        return import_module(f".{name}", __name__)
     if name not in _MODULES:
         raise AttributeError(f"module 'biassay' has no attribute {name!r}")
     return getattr(import_module(f".{_MODULES[name]}", __name__), name)
 
 
 def __dir__() -> list[str]:
-    return [*globals(), *__all__]
+    return [*globals(), *__all__, *_FOLDERS]
