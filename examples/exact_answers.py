@@ -1,6 +1,6 @@
 """Two answers without training: the separator that gradient descent tends to, and a network that only memorizes.
 
-    python examples/exact_answers.py
+python examples/exact_answers.py
 """
 
 import numpy as np
