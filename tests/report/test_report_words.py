@@ -9,6 +9,7 @@ import pytest
 from biassay.report import _words
 from biassay.report._html import Html, fill, script_json
 from biassay.report._mathematics import mathml, to_html
+from biassay.report._pages import _reference
 
 
 @pytest.mark.parametrize(
@@ -92,3 +93,9 @@ def test_markdown_brings_in_nothing_from_outside() -> None:
 def test_headings_start_below_the_section() -> None:
     assert to_html("# One\n\n## Two") == "<h3>One</h3>\n<h4>Two</h4>\n"
     assert "<h3>" in to_html("### Three")
+
+
+def test_a_reference_keeps_the_words_of_its_title() -> None:
+    entry = "@misc{key, author = {Ann, A. and Bob, B.}, title = {Fire and Ice: Which?}, year = {2001},\n}"
+    assert _reference("key", entry) == "Ann, A.; Bob, B. Fire and Ice: Which? 2001."
+    assert _reference("key", "") == "key"

@@ -408,8 +408,10 @@ def _reference(key: str, entry: str) -> str:
             r'(\w+)\s*=\s*(?:\{((?:[^{}]|\{[^{}]*\})*)\}|"([^"]*)"|(\d+))', entry
         )
     }
+    if fields.get("author"):
+        fields["author"] = fields["author"].replace(" and others", " et al").replace(" and ", "; ")
     known = [fields[name] for name in ("author", "title", "year") if fields.get(name)]
-    return ". ".join(known).replace(" and others", " et al").replace(" and ", "; ") + "." if known else key
+    return " ".join(part if part.endswith(("?", "!", ".")) else f"{part}." for part in known) or key
 
 
 def _environment(result: Reportable) -> Html:
