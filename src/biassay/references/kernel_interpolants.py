@@ -1,9 +1,7 @@
 """The minimum-norm interpolant of a kernel: what fits any labels exactly, without training.
 
 For distinct inputs the Gaussian kernel's matrix K_ij = k(x_i, x_j) is positive definite. Among all functions of the
-kernel's Hilbert space with f(x_i) = y_i the one of smallest norm is f(x) = sum_i c_i k(x, x_i) with K c = y. Zhang,
-Bengio, Hardt, Recht and Vinyals (ICLR 2017, arXiv 1611.03530) use it as the linear counterpart of a network that fits.
-NumPy and SciPy in float64, sharing no code with the training that it is compared with.
+kernel's Hilbert space with f(x_i) = y_i the one of smallest norm is f(x) = sum_i c_i k(x, x_i) with K c = y. NumPy and SciPy in float64, sharing no code with the training that it is compared with.
 """
 
 from __future__ import annotations

@@ -14,6 +14,9 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import nnls, root_scalar
 
+WITNESS_G = (1e-4, 1e4)
+"""The g of `witness_limit`; beyond them too many digits cancel in double precision."""
+
 _GRID = 4000
 _DECAYED = 60.0
 _INFEASIBLE = 1e-12
@@ -52,9 +55,11 @@ def witness_limit(g: float, alpha: float = 1.0, start: Float[np.ndarray, " 3"] |
     start: w_0, by default the limit of small starts, 0; any other must activate all three points.
 
     Raises:
-        ValueError: g or alpha is not positive, or a start that leaves a point inactive.
+        ValueError: g outside `WITNESS_G`, alpha not positive, or a start that leaves a point inactive.
         RuntimeError: a point changes its activity at another time than t*, so that the formula does not apply.
     """
+    if not WITNESS_G[0] <= g <= WITNESS_G[1]:
+        raise ValueError(f"g must be positive and lie in {WITNESS_G[0]:g}..{WITNESS_G[1]:g}, got g={g}")
     X, y = witness(g, alpha)
     w0 = np.zeros(3) if start is None else np.asarray(start, float)
     if w0.any() and not (X @ w0 > 0).all():
@@ -64,11 +69,12 @@ def witness_limit(g: float, alpha: float = 1.0, start: Float[np.ndarray, " 3"] |
     amplitudes = modes.T @ (w0 - fixed)
 
     def before(t: np.ndarray | float) -> np.ndarray:
-        return fixed + (np.exp(-np.multiply.outer(t, rates)) * amplitudes) @ modes.T
+        # As a change since the start: for small g it is far smaller than w_fix.
+        return w0 + (np.expm1(-np.multiply.outer(t, rates)) * amplitudes) @ modes.T
 
     def activity(t: np.ndarray | float) -> np.ndarray:
-        """w_2 + w_3 along the linear flow: a sum of three exponentials, with at most two roots."""
-        return (np.exp(-np.multiply.outer(t, rates)) * amplitudes) @ (modes[1] + modes[2])
+        """w_2 + w_3 along the linear flow: a sum of three exponentials and a constant."""
+        return w0[1] + w0[2] + (np.expm1(-np.multiply.outer(t, rates)) * amplitudes) @ (modes[1] + modes[2])
 
     times = np.geomspace(1e-6 / rates[-1], _DECAYED / rates[0], _GRID)
     dead = np.flatnonzero(activity(times) < 0)
@@ -112,7 +118,11 @@ def nearest_zero_loss(
     at = np.zeros(d) if point is None else np.asarray(point, float)
     G = np.vstack([X[fitted], -X[fitted], -X[~fitted]])
     h = np.concatenate([y[fitted], -y[fitted], np.zeros(int((~fitted).sum()))]) - G @ at
-    # The problem is solved in units of h: the residual's last entry, 1 / (1 + |v|^2), stays away from round-off.
+    # Rows of length 1 turn h into distances. In units of the largest the residual's last entry, 1 / (1 + |v|^2), stays
+    # away from round-off, whatever the units of X and y.
+    lengths = np.linalg.norm(G, axis=1)
+    lengths[lengths == 0] = 1.0
+    G, h = G / lengths[:, None], h / lengths
     unit = np.abs(h).max()
     if unit == 0:
         return at

@@ -12,11 +12,12 @@ import numpy as np
 import xarray as xr
 
 from ...claims import Claim, Measure
+from ...data import digits
 
 NEAR_CHANCE = (-0.04, 0.04)
 """Test accuracy minus 1/K that counts as chance."""
-LEARNED = (0.8, 1.0)
-"""Test accuracy minus 1/K where something was learned: at least 0.9 for ten classes."""
+LEARNED = (0.9 - 1 / digits.CLASSES, 1 - 1 / digits.CLASSES)
+"""Test accuracy minus 1/K where something was learned: a test accuracy of at least 0.9."""
 MUCH_SLOWER = (3.0, math.inf)
 NO_SLOWER = (0.67, 1.5)
 STRICTLY = 1e-6
@@ -61,9 +62,12 @@ def slowdown(data: xr.Dataset) -> xr.DataArray:
     return (data.epochs.sel(p=data.p[data.p >= 0.25]) / data.epochs.sel(p=0.0)).min("p", skipna=False)
 
 
-def slowdown_of_repeats(data: xr.Dataset) -> xr.DataArray:
-    """The largest ratio among other runs at p = 0 to the first one."""
-    return (data.repeat_epochs / data.epochs.sel(p=0.0)).max("repeat", skipna=False)
+def slowdown_of_repeats(data: xr.Dataset) -> np.ndarray:
+    """Of the ratios of other runs at p = 0 to the first one, the furthest from 1 in either direction, one a seed."""
+    ratios = (data.repeat_epochs / data.epochs.sel(p=0.0)).transpose("seed", "repeat").values
+    # A run without a fit has no ratio, and argmax finds it first.
+    furthest = np.abs(np.log(ratios)).argmax(axis=1)
+    return ratios[np.arange(len(ratios)), furthest]
 
 
 def smallest_increase(data: xr.Dataset) -> np.ndarray:
@@ -162,11 +166,11 @@ CLAIMS = (
     ),
     Claim(
         name="slower-with-noise",
-        says="Corrupted labels (p ≥ 0.25) take at least 3 times the epochs to fit (the least over p is shown).",
+        says="Corrupted labels (p ≥ 0.25) take at least 3 times the epochs to fit, judged on each seed's least over p.",
         measure=slowdown,
         region=MUCH_SLOWER,
         control=slowdown_of_repeats,
-        control_says="the slowest of further runs on the true labels, against the first",
+        control_says="of each seed's further runs on the true labels the one furthest from the first, as a ratio",
         control_region=NO_SLOWER,
         premise=_all_fit_and("repeat_train"),
         premise_says="every network fits every training example",

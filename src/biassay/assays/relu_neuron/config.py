@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+G_RANGE = (0.02, 100.0)
+"""The g that can be followed: below, the linear neuron is too slow; far above, the flow is too stiff."""
+
 
 @dataclass(frozen=True)
 class Config:
     """The witness, the random realizable sets, and the networks whose balancedness is followed."""
 
     g: tuple[float, ...] = (1.0, 2.0, 3.0)
-    """Values of the witness's parameter, x_3 = (0, g, g): any positive numbers."""
+    """Values of the witness's parameter, x_3 = (0, g, g), in `G_RANGE`."""
     alpha: tuple[float, ...] = (1.0, 0.1)
     """Scales of the witness's labels, any positive numbers; a single one is compared with a tenth of it."""
     start: float = 1e-6
@@ -53,6 +56,8 @@ class Config:
                 raise ValueError(f"{name} needs one or more positive numbers, got {values}")
             if len(set(values)) < len(values):
                 raise ValueError(f"{name} must not name a value twice, got {values}")
+        if min(self.g) < G_RANGE[0] or max(self.g) > G_RANGE[1]:
+            raise ValueError(f"g must lie in {G_RANGE[0]:g}..{G_RANGE[1]:g}, which can be followed, got {self.g}")
         for name in ("start", "horizon", "set_lr", "decay", "balance_time"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")

@@ -9,7 +9,7 @@ from ...figures import Figure, Line, Panel, Points, Role, Series
 
 _ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
 _EXACT_ZERO = 1e-12
-"""Zeros and round-off are drawn here on logarithmic axes."""
+"""Smaller sizes, and zeros, are drawn here on logarithmic axes."""
 
 
 def figures(data: xr.Dataset) -> tuple[Figure, ...]:
@@ -62,7 +62,8 @@ def limits(data: xr.Dataset) -> Figure:
     for role, g in chosen:
         loss = g**2 * np.maximum(s - 1, 0) ** 2 / 2
         profile.append(Line(s, loss, f"loss, g = {g:g}", role))
-        profile.append(Points([float(data["limit"].isel(alpha=0).sel(g=g, entry=3))], [0.0], "", role))
+        end = float(data["limit"].isel(alpha=0).sel(g=g, entry=3))
+        profile.append(Points([end], [0.0], f"limit, g = {g:g}", role))
         size = np.maximum(np.abs(data["start_shift"].sel(g=g).values), _EXACT_ZERO)
         shift.append(Line(data["start_scale"].values, size, f"g = {g:g}", role))
     linear = data["linear"].sel(entry=3).values
@@ -78,7 +79,8 @@ def limits(data: xr.Dataset) -> Figure:
             "Left: loss along α (5, −1, s). It is zero for s ≤ 1 whatever g is; markers on the axis are the limits of "
             "gradient flow, and of the linear neuron, whose limit does not depend on g. Middle: the limit as a "
             "function of g; gradient descent with a step size of 0.01 is off by an error that is proportional to it. "
-            "Right: how far a start of size ε moves the limit."
+            "Right: how far a start of size ε moves the limit, its size whatever the direction; below "
+            f"{_EXACT_ZERO:g} it is drawn there."
         ),
         panels=(
             Panel(
@@ -103,7 +105,7 @@ def limits(data: xr.Dataset) -> Figure:
             Panel(
                 title="A small start is small enough",
                 xlabel="ε of the start ε Xᵀy",
-                ylabel="change of the final w₃ / α",
+                ylabel="|change of the final w₃ / α|",
                 xscale="log",
                 yscale="log",
                 series=tuple(shift),
@@ -122,10 +124,15 @@ def _sorted(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 def norms(data: xr.Dataset) -> Figure:
     """Norm ratios on the random sets, from small and far starts."""
     ratio, converged = data["ratio"].values, data["converged"].values
+    # From the small start every set counts, as in the claim; from far ones those at zero loss.
+    ends = (data["norm"].values[0], *ratio[1:])
+    roles: tuple[Role, ...] = ("result", "second", "control")
     series: list[Series] = []
-    for start, row, role in zip(data["start"].values, ratio, ("result", "second", "control"), strict=True):
+    for start, row, role in zip(data["start"].values, ends, roles, strict=True):
         share, found = _sorted(row)
-        series.append(Line(share, found, f"start {start}" if role != "result" else "small start", role))
+        words = f"small start, all sets (n = {len(found)})" if start == "small" else f"start {start} (n = {len(found)})"
+        series.append(Line(share, found, words, role))
+    most = np.nanmax(ends[0], initial=0.0)
     share, excess = _sorted(ratio[0] - 1)
     linear_share, linear = _sorted(data["linear_ratio"].values - 1)
     usable, reached = int(data["usable"].sum()), [int(n) for n in converged.sum(axis=1)]
@@ -137,19 +144,19 @@ def norms(data: xr.Dataset) -> Figure:
         caption=(
             f"Of {sets} random sets {sets - usable} have labels all zero and are left out; from a small start "
             f"{reached[0]} of the other {usable} reach zero loss, {stuck} rest at a positive loss (a dead point) and "
-            f"{usable - reached[0] - stuck} are still on their way: they are dropped. From N(0, I) {reached[1]} and "
-            f"from 5 N(0, I) {reached[2]} reach zero loss. Norms are over the smallest norm of a zero-loss solution, "
-            f"sets in increasing order; the largest from a small start is {np.nanmax(ratio[0], initial=1.0):.4f}; "
-            "the bound is 2. Right: what exceeds 1, drawn at 1e-12 where it is smaller, beside a linear neuron and its "
-            "own smallest solution."
+            f"{usable - reached[0] - stuck} are still on their way. From N(0, I) {reached[1]} and from 5 N(0, I) "
+            f"{reached[2]} reach zero loss. Norms are over the smallest norm of a zero-loss solution, sets in "
+            f"increasing order. Left: from a small start all {usable} sets, the largest {most:.4f} where the bound is "
+            "2; from far starts those at zero loss. Right: those at zero loss, what exceeds 1, drawn at "
+            f"{_EXACT_ZERO:g} where it is smaller, beside a linear neuron and its own smallest solution."
         ),
         panels=(
             Panel(
-                title="Norm of the limit",
-                xlabel="share of the sets at zero loss",
+                title="Norm at the end",
+                xlabel="share of the sets",
                 ylabel="norm / smallest norm",
                 yscale="log",
-                region=(1.0, 2.0),
+                region=(-np.inf, 2.0),
                 series=tuple(series),
             ),
             Panel(
@@ -158,8 +165,13 @@ def norms(data: xr.Dataset) -> Figure:
                 ylabel="norm / smallest norm − 1",
                 yscale="log",
                 series=(
-                    Line(share, np.maximum(excess, _EXACT_ZERO), "ReLU neuron, small start", "result"),
-                    Line(linear_share, np.maximum(linear, _EXACT_ZERO), "linear neuron", "control"),
+                    Line(share, np.maximum(excess, _EXACT_ZERO), f"ReLU neuron (n = {len(share)})", "result"),
+                    Line(
+                        linear_share,
+                        np.maximum(linear, _EXACT_ZERO),
+                        f"linear neuron (n = {len(linear_share)})",
+                        "control",
+                    ),
                     Line([0, 1], [1e-6, 1e-6], "counted as larger", "reference"),
                 ),
             ),
@@ -177,9 +189,11 @@ def balancedness(data: xr.Dataset) -> Figure:
         ("weight decay", "control"),
     )
 
-    def drift(optimizer: str, role: Role) -> Line:
+    def drift(optimizer: str, role: Role) -> Series:
         samples = data["drift"].sel(optimizer=optimizer).sortby("balance_lr").transpose("seed", "balance_lr").values
-        return Line(lr, np.median(samples, axis=0), optimizer, role, samples.min(axis=0), samples.max(axis=0))
+        # Markers for weight decay, which lies upon Adam's band.
+        kind = Points if role == "control" else Line
+        return kind(lr, np.median(samples, axis=0), optimizer, role, samples.min(axis=0), samples.max(axis=0))
 
     middle = float(np.median(data["drift"].sel(optimizer="gradient descent", balance_lr=lr[0])))
     at = float(lr[lr <= 0.01].max())
@@ -220,7 +234,7 @@ def balancedness(data: xr.Dataset) -> Figure:
                 series=(
                     *units,
                     Line(ends, ends, "unchanged", "reference"),
-                    Line(ends, factor * ends, "", "reference"),
+                    Line(ends, factor * ends, f"multiplied by {factor:.3f}", "control"),
                 ),
             ),
         ),

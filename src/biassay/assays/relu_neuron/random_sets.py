@@ -27,7 +27,7 @@ ZERO_LOSS = 1e-16
 """A run whose loss ends below this has reached zero loss; the others are dropped, and counted."""
 SOLUTIONS = ("minimum norm", "planted", "nearest to a random point")
 """The zero-loss solutions to which the distance is followed."""
-STARTS = ("small", "1 N(0, I)", "5 N(0, I)")
+STARTS = ("small", "N(0, I)", "5 N(0, I)")
 """Where the neuron starts."""
 
 _FAR = (1.0, 5.0)
@@ -100,7 +100,7 @@ def random_sets(config: Config) -> Variables:
     ends = np.stack([path[:, -1] for path in paths])
     loss = np.stack([relu_loss(X, y, end) for end in ends])
     converged = (loss < ZERO_LOSS) & data.usable
-    ratio = np.where(converged, np.linalg.norm(ends, axis=-1) / unit, np.nan)
+    norm = np.linalg.norm(ends, axis=-1) / unit
 
     line = _train(config, PerSeed(linear_regression(jnp.asarray(X), jnp.asarray(y))), small, "random sets, linear")[
         :, -1
@@ -119,7 +119,12 @@ def random_sets(config: Config) -> Variables:
         "converged": (("start", "set"), converged, f"whether the loss ends below {ZERO_LOSS:g}"),
         "stuck": (("set",), still & ~converged[0] & data.usable, "whether it rests at a positive loss"),
         "set_loss": (("start", "set"), loss, "loss at the end"),
-        "ratio": (("start", "set"), ratio, "norm over the smallest norm of a zero-loss solution"),
+        "norm": (
+            ("start", "set"),
+            np.where(data.usable, norm, np.nan),
+            "norm at the end over the smallest norm of a zero-loss solution",
+        ),
+        "ratio": (("start", "set"), np.where(converged, norm, np.nan), "the same, where the loss ends at zero"),
         "linear_ratio": (("set",), np.where(fitted & data.usable, linear, np.nan), "the same of a linear neuron"),
         "apart": (("set",), np.where(converged[0], apart, np.nan), "|w − w*| / |w*| at the end, w* of minimum norm"),
         "increase": (("solution", "set"), np.stack(increases), "largest increase of |w − w*|"),
