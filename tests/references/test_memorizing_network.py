@@ -205,9 +205,13 @@ def test_an_input_that_u_ignores_changes_nothing():
     assert np.abs(noticed(more) - y).max() > 0.5
 
 
-def test_float32_fails_and_says_nothing():
+def test_float32_fails_and_is_refused():
     x, y = drawn(10_000)
-    network = memorize(x, y, dtype="float32")
+    with pytest.raises(ValueError, match=r"float32 cannot hold the weights .* use float64"):
+        memorize(x, y, dtype="float32")
+    few = memorize(x[:10], y[:10], dtype="float32")
+    assert np.abs(few(x[:10]) - y[:10]).max() < few.rounding_error < 1e-2
+    network = memorize(x, y, dtype="float32", check=False)
     assert network.u.dtype == network(x).dtype == np.float32
     assert (np.abs(network(x) - y) > 1e-2).mean() > 0.5
     np.testing.assert_array_equal(memorize(x, y).astype(np.float32)(x), network(x))
@@ -220,7 +224,9 @@ def test_zigzag_has_larger_weights():
     assert np.abs(zigzag(x) - y).max() < 1e-3
     x, y = drawn(30_000)
     assert np.abs(memorize(x, y)(x) - y).max() < 1e-5
-    assert np.abs(memorize(x, y, order="zigzag")(x) - y).max() > 0.1
+    assert np.abs(memorize(x, y, order="zigzag", check=False)(x) - y).max() > 0.1
+    with pytest.raises(ValueError, match="float64 cannot hold the weights"):
+        memorize(x, y, order="zigzag")
 
 
 def test_a_point_has_one_projection_wherever_it_stands():
@@ -236,6 +242,130 @@ def test_more_directions_leave_a_larger_gap():
     x, y = drawn(2000)
     assert memorize(x, y, projections=32).gap > memorize(x, y, projections=1).gap
     assert np.abs(memorize(x, y, projections=1)(x) - y).max() < 1e-3
+
+
+# --- rounding ---------------------------------------------------------------------------------------------------------
+
+
+def clusters(width, rng):
+    return np.repeat(rng.normal(size=(20, 5)), 25, axis=0) + width * rng.normal(size=(500, 5))
+
+
+def two_clusters(distance, rng):
+    return rng.normal(size=(500, 5)) + distance * (np.arange(500) < 250)[:, None] * np.eye(5)[0]
+
+
+def an_outlier(size, rng):
+    return rng.normal(size=(500, 5)) * np.where(np.arange(500) == 7, size, 1.0)[:, None]
+
+
+def powers_of_two(most, rng):
+    return 2.0 ** -np.arange(most)[:, None]
+
+
+def last_digits_apart(offset, rng):
+    return (offset + np.spacing(offset) * np.arange(50))[:, None]
+
+
+def a_pair(dimensions, rng):
+    x = rng.normal(size=(50, dimensions))
+    x[1] = np.nextafter(x[0], 9)
+    return x
+
+
+def far_from_zero(spread, rng):
+    return 1e6 + spread * rng.normal(size=(60, 3))
+
+
+@pytest.mark.parametrize(
+    ("points", "size", "fitted"),
+    [
+        (clusters, 1e-2, True),
+        (clusters, 1e-3, None),
+        (clusters, 1e-4, None),
+        (clusters, 1e-5, False),
+        (two_clusters, 1e4, True),
+        (two_clusters, 1e6, True),
+        (two_clusters, 1e8, True),
+        (an_outlier, 1e6, True),
+        (an_outlier, 1e8, True),
+        (an_outlier, 1e12, True),
+        (powers_of_two, 20, True),
+        (powers_of_two, 50, True),
+        (powers_of_two, 100, False),
+        (last_digits_apart, 1.0, False),
+        (last_digits_apart, 1e9, False),
+        (a_pair, 1, False),
+        (a_pair, 3, False),
+        (far_from_zero, 1e-4, True),
+        (far_from_zero, 1e-8, None),
+    ],
+)
+@pytest.mark.parametrize("seed", [10_000, 10_001])
+def test_hard_points_are_fitted_or_refused(points, size, fitted, seed):
+    rng = np.random.default_rng(seed)
+    x = points(size, rng)
+    y = np.stack([rng.uniform(-1, 1, len(x)), 1e6 * rng.choice([-1, 1], len(x))], axis=1)
+    network, refusal = None, ""
+    try:
+        network = memorize(x, y, seed=seed)
+    except ValueError as error:
+        refusal = str(error)
+    if network is None:
+        assert not fitted
+        assert "close" in refusal or "equal" in refusal
+        assert "\n" not in refusal
+        return
+    assert fitted is not False
+    errors = np.abs(network(x) - y).max(axis=0) / [1, 1e6]
+    assert errors.max() < 1e-2
+    assert (errors <= network.line.rounding_error()).all()
+    assert relu_error(network, x, y) <= network.relu_rounding_error
+
+
+def relu_error(network, x, y):
+    h = x
+    for i, (weight, bias) in enumerate(network.relu_layers()):
+        h = h @ weight.T + bias
+        h = np.maximum(h, 0) if i < 2 else h
+    return np.abs(h.reshape(y.shape) - y).max()
+
+
+def test_without_the_check_hard_points_are_wrong():
+    """What the check is for: the same clusters, built whatever their rounding error."""
+    rng = np.random.default_rng(10_000)
+    x, y = clusters(1e-4, rng), rng.uniform(-1, 1, 500)
+    network = memorize(x, y, check=False)
+    assert np.abs(network(x) - y).max() > 1
+    assert network.rounding_error > 1e2
+
+
+@pytest.mark.parametrize("n", [3, 30, 300, 3000, 30_000])
+def test_the_rounding_error_is_estimated(n):
+    for seed in range(10_000, 10_004):
+        x, y = drawn(n, seed=seed)
+        network = memorize(x, y, seed=seed)
+        error = np.abs(network(x) - y).max()
+        assert network.rounding_error / 1000 < error < network.rounding_error
+        assert relu_error(network, x[:3000], y[:3000]) < network.relu_rounding_error
+        single = network.astype(np.float32)
+        assert np.abs(single(x) - y).max() < single.rounding_error
+
+
+def test_a_refusal_names_the_closest_points():
+    x, y = drawn(40, 1)
+    x[31] = np.nextafter(x[12], 9)
+    with pytest.raises(ValueError, match=r"the closest, 12 and 31, are .* move close points apart"):
+        memorize(x, y)
+
+
+def test_a_network_is_printed_in_one_line():
+    x, y = drawn(1000)
+    network = memorize(x, y)
+    told = repr(network)
+    assert told.startswith("MemorizingNetwork(points=1000, inputs=10, outputs=1, widths=(64, 64), hidden_weights=4096")
+    assert f"rounding_error={network.rounding_error:.1e}" in told
+    assert repr(network.line) == "LineNetwork(p=32, q=32, d_y=1, dtype=float64)"
 
 
 # --- as a network of other libraries ----------------------------------------------------------------------------------
@@ -333,6 +463,11 @@ def test_equal_points_with_different_labels_are_named():
     y[28] = y[2]
     with pytest.raises(ValueError, match="points 4 and 9 are equal"):
         memorize(x, y)
+    # The first of several equal points is named, also where only the third differs.
+    x[5], x[6], y[5], y[6] = x[3], x[3], y[3], y[3] + 1
+    x[[21, 9]] = np.random.default_rng(0).normal(size=(2, 10))
+    with pytest.raises(ValueError, match="points 3 and 6 are equal"):
+        memorize(x, y)
 
 
 def test_points_that_share_a_projection_get_another_direction(monkeypatch):
@@ -357,7 +492,7 @@ def test_points_that_share_a_projection_get_another_direction(monkeypatch):
 @pytest.mark.parametrize(
     ("x", "message"),
     [
-        ([[1.0, 1.0], [1.0, np.nextafter(1.0, 2.0)], [1e9, 3.0]], "too close"),
+        ([[1.0, 1.0], [1.0, np.nextafter(1.0, 2.0)], [1e9, 3.0]], "0 and 1"),
         ([[1.0, 0.0], [1.0, 1e-30], [0.0, 3.0]], "points 0 and 1 are too close to be told apart in float64"),
     ],
 )
@@ -375,7 +510,7 @@ GOOD = np.eye(4)
     [
         (np.empty((0, 3)), np.empty(0), {}, "N and d_x at least 1"),
         (np.empty((3, 0)), np.ones(3), {}, "N and d_x at least 1"),
-        (np.ones(4), np.ones(4), {}, r"x must have the shape \(N, d_x\)"),
+        (np.ones(4), np.ones(4), {}, r"x must have the shape \(N, d_x\), got \(4,\): .* x\[:, None\]"),
         (np.ones((2, 2, 2)), np.ones(2), {}, r"x must have the shape \(N, d_x\)"),
         (GOOD, np.ones(3), {}, r"y must have the shape \(4,\)"),
         (GOOD, np.ones((4, 2, 2)), {}, "y must have the shape"),
@@ -389,7 +524,11 @@ GOOD = np.eye(4)
         (GOOD * 1.7e308, np.ones(4), {}, "largest entry between 1e-150 and 1e"),
         (GOOD * 1e-300, np.ones(4), {}, "largest entry between 1e-150 and 1e"),
         (GOOD, np.ones(4), {"order": "random"}, "order must be balanced or zigzag, got 'random'"),
-        (GOOD, np.ones(4), {"projections": 0}, "projections must be at least 1, got 0"),
+        (GOOD, np.ones(4), {"projections": 0}, "projections must be an integer of at least 1, got 0"),
+        (GOOD, np.ones(4), {"projections": 1.5}, "projections must be an integer of at least 1, got 1.5"),
+        (GOOD, np.ones(4), {"seed": -1}, "seed must be an integer of at least 0, got -1"),
+        (GOOD, np.ones(4), {"dtype": "foo"}, "dtype must be float32 or float64, got 'foo'"),
+        (GOOD, 1e200 * np.ones(4), {}, r"y must have entries of at most 1e\+150"),
         (GOOD, np.ones(4), {"dtype": "float16"}, "dtype must be float32 or float64, got float16"),
     ],
 )
@@ -434,3 +573,27 @@ def test_a_hundred_thousand_signs_in_twenty_seconds():
     f = memorize(x, y)(x)
     assert time.perf_counter() - begun < 20
     assert (np.sign(f) == y).all()
+
+
+@pytest.mark.nightly
+def test_a_million_points_in_fifteen_seconds_and_four_gigabytes():
+    """In a process of its own, whose peak memory is the build's."""
+    import subprocess
+
+    script = """
+import resource, time
+import numpy as np
+from biassay.references import memorize
+
+rng = np.random.default_rng(10_000)
+x, y = rng.normal(size=(1_000_000, 10)), rng.uniform(-1, 1, 1_000_000)
+begun = time.process_time()
+network = memorize(x, y)
+taken = time.process_time() - begun
+print(taken, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, np.abs(network(x[:2000]) - y[:2000]).max())
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    seconds, kilobytes, error = map(float, done.stdout.split())
+    assert seconds < 15
+    assert kilobytes < 4e6
+    assert error < 1e-2

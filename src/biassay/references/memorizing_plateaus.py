@@ -27,11 +27,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Int, Shaped
+from jaxtyping import Float, Int, Shaped
 
 Order: TypeAlias = Literal["balanced", "zigzag"]
 
 _MOST_PASSES = 60
+_TOO_CLOSE = "this precision cannot hold the weights that these points need: some are too close on the line"
 
 
 class Segments(NamedTuple):
@@ -103,6 +104,9 @@ def segments(c: Shaped[np.ndarray, " n"], q: int) -> Segments:
 
     Segment j reaches from L_j to R_j, midpoints between neighbouring segments; at the two ends half a gap further out
     than the last point. T_j rises from -1 to 1 between them.
+
+    Raises:
+        ValueError: rounding leaves a unit unsaturated at a point of a neighbouring segment.
     """
     points = c.reshape(-1, q)
     middle = (points[:-1, -1] + points[1:, 0]) / 2
@@ -110,6 +114,9 @@ def segments(c: Shaped[np.ndarray, " n"], q: int) -> Segments:
     R = np.concatenate([middle, [c[-1] + (c[-1] - c[-2]) / 2]])
     a, b = 2 / (R - L), -(R + L) / (R - L)
     t = a[:, None] * points + b[:, None]
+    # What a unit lacks of -1 or 1 in the next segment would be multiplied by the largest weights.
+    if not ((a[:-1] * points[1:, 0] + b[:-1] >= 1).all() and (a[1:] * points[:-1, -1] + b[1:] <= -1).all()):
+        raise ValueError(_TOO_CLOSE)
     steps = t[:, 1:] - t[:, :-1]
     gap = np.concatenate([steps[:, :1], np.minimum(steps[:, 1:], steps[:, :-1]), steps[:, -1:]], axis=1)
     return Segments(a, b, t, gap)
@@ -122,29 +129,31 @@ def plateaus(layer: Segments, y: Shaped[np.ndarray, "n d_y"], order: Order = "ba
     in every segment and every node is saturated at the neighbours of the points it serves: |V_kj| gap >= 1 + |y|.
 
     order: which node serves which point of a segment. "zigzag" is the paper's (node k at position k, then q - 1 - k,
-        then k, ...), and makes |P| a random walk that multiplies by (1 - t) / (1 + t). Only the parity of the position
-        matters, so that "balanced" gives the small plateaus of either sign to the small t, where they grow.
+        then k, ...): |P| is multiplied by (1 - t) / (1 + t) in every segment and nothing holds it in place, a random
+        walk in log |P|. Only the parity of the position matters, so that "balanced" gives the small plateaus of either
+        sign to the small t, where they grow.
 
     Raises:
         ValueError: points are too close for the precision.
     """
     p, q = layer.t.shape
     if not layer.gap.min() > 0:
-        raise ValueError("two points are too close along the projection to be told apart in this precision")
+        raise ValueError(_TOO_CLOSE)
     labels = np.moveaxis(y.reshape(p, q, -1), 1, 2)
     scale = np.full(labels.shape[1], 4 / layer.gap.min(), dtype=layer.t.dtype)
     for passes in range(1, _MOST_PASSES + 1):
-        P, served, room = _one_pass(layer, labels, order, scale)
+        # Weights beyond the largest float are refused by their size.
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            P, served, room = _one_pass(layer, labels, order, scale)
+        if P.dtype != object and not np.isfinite(P).all():
+            break
         small = ~(room >= 1)
         if not small.any():
             return Plateaus(P, served, passes)
         positive = small & (room > 0)
         scale[positive] = scale[positive] * 3 / (2 * room[positive])
         scale[small & ~positive] = scale[small & ~positive] * 2
-    raise ValueError(
-        f"two points are too close along the projection, {float(layer.gap.min()):.1e} of a segment: no weights up to "
-        f"{float(scale.max()):.1e} separate them"
-    )
+    raise ValueError(_TOO_CLOSE)
 
 
 class LineNetwork(NamedTuple):
@@ -167,6 +176,26 @@ class LineNetwork(NamedTuple):
         g += self.beta.reshape(-1)
         return hard_tanh(g).reshape(-1, d_y, q).sum(axis=2) - 1
 
+    def __repr__(self) -> str:
+        d_y, q, p = self.V.shape
+        return f"LineNetwork(p={p}, q={q}, d_y={d_y}, dtype={self.V.dtype})"
+
+    def rounding_error(self, reach: float | None = None) -> Float[np.ndarray, " d_y"]:
+        """An estimate of each output's largest error at the points that is due to rounding, in O(N) operations.
+
+        A node g_k adds up beta_k and the terms V_kj T_j, of which each plateau is what is left: the last digits of
+        beta_k and all |V_kj| stay behind, eps (|beta_k| + sum_j |V_kj|) for the worst node, and the nodes that a point
+        almost unsaturates add theirs: four times that.
+
+        reach: with it, the same for T_j(c) = relu(z + 1) - relu(z - 1) - 1, z = a_j c + b_j, where c is a sum whose
+            terms have absolute values of up to `reach` in all. Both ReLUs of a segment to the left have the size |z|,
+            up to about p, and the terms of c and b_j may cancel.
+        """
+        sizes = np.abs(self.V)
+        if reach is not None:
+            sizes = sizes * (1 + self.a * reach + np.abs(self.b))
+        return 4 * np.finfo(self.V.dtype).eps * (np.abs(self.beta) + sizes.sum(axis=2)).max(axis=1)
+
 
 def memorize_line(
     c: Shaped[np.ndarray, " n"], y: Shaped[np.ndarray, "n d_y"], order: Order = "balanced"
@@ -175,8 +204,11 @@ def memorize_line(
 
     Floating arrays give it to round-off; arrays of `fractions.Fraction` (of dtype object) exactly.
 
+    Points that are close for the precision make weights whose rounding spoils the outputs: see
+    `LineNetwork.rounding_error`.
+
     Raises:
-        ValueError: points are too close for the precision.
+        ValueError: points are too close for the precision to hold the weights at all.
     """
     at = np.argsort(c)
     q = nodes_per_segment(*y.shape)

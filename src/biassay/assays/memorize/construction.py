@@ -9,13 +9,22 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Shaped
 
+from ...references._direction import project
 from ...references.memorizing_network import MemorizingNetwork, memorize
-from ...references.memorizing_plateaus import memorize_line
+from ...references.memorizing_plateaus import Order, memorize_line
 from .config import Config
 from .operations import eliminate, operations
 
+ORDERS: tuple[Order, ...] = ("balanced", "zigzag")
 VARIANTS = ("balanced", "zigzag", "float32", "unit dropped")
 """The construction; with the paper's order; in single precision; and with one unit of the first layer removed."""
+DROPPED = 20
+"""How many units of the first layer are dropped, one at a time, where it has more."""
+MOST_SIGNS = 200_000
+"""The largest number of points at which every sign is evaluated; beyond, those at the checked points."""
+MOST_AS_RELUS = 10_000
+"""The largest number of points at which the ReLU form is evaluated; it needs four times the products."""
+BLOCK = 5_000
 FITTED = 0.1
 """An output counts as fitted within this distance of its label."""
 
@@ -39,11 +48,42 @@ def fractions(values: Float[np.ndarray, "..."]) -> Shaped[np.ndarray, "..."]:
     return np.array([Fraction(v) for v in values.ravel()], object).reshape(values.shape)
 
 
-def without_unit(network: MemorizingNetwork) -> MemorizingNetwork:
-    """The network without the first layer's first hard-tanh unit, which all nodes of the second layer use."""
+def without_unit(network: MemorizingNetwork, unit: int = 0) -> MemorizingNetwork:
+    """The network without one of the first layer's hard-tanh units, which all nodes of the second layer use."""
     V = network.line.V.copy()
-    V[:, :, 0] = 0
+    V[:, :, unit] = 0
     return network._replace(line=network.line._replace(V=V))
+
+
+def least_error_without_a_unit(network: MemorizingNetwork, points: Points) -> float:
+    """The largest error without one unit of the first layer, for the unit that is missed least.
+
+    Each of up to `DROPPED` units, spread evenly over the first layer, is dropped by itself. The error is that at the
+    points of the unit's own segment and of the one before it, which is no more than the largest error of all.
+    """
+    line = network.line
+    p = len(line.a)
+    c = project(points.x, network.u[:, None])[0]
+    order = np.argsort(c)
+    ends = np.searchsorted(c[order], (1 - line.b) / line.a)
+    starts = np.concatenate([[0], ends[:-1]])
+    errors = []
+    for unit in np.unique(np.linspace(0, p - 1, DROPPED).astype(int)):
+        near = order[starts[max(unit - 1, 0)] : ends[unit]]
+        errors.append(np.abs(without_unit(network, unit)(points.x[near]) - points.y[near]).max())
+    return float(min(errors))
+
+
+def error_as_relus(network: MemorizingNetwork, points: Points, most: int) -> float:
+    """The largest error of the ReLU form at up to `most` points, in blocks."""
+    (W_1, b_1), (W_2, b_2), (W_3, b_3) = network.relu_layers()
+    worst = 0.0
+    for start in range(0, min(most, len(points.x)), BLOCK):
+        block = slice(start, min(most, start + BLOCK))
+        h = np.maximum(points.x[block] @ W_1.T + b_1, 0)
+        h = np.maximum(h @ W_2.T + b_2, 0)
+        worst = max(worst, float(np.abs((h @ W_3.T + b_3)[:, 0] - points.y[block]).max()))
+    return worst
 
 
 def exact(config: Config) -> xr.Dataset:
@@ -69,22 +109,31 @@ def in_floats(config: Config) -> xr.Dataset:
     shape = (len(VARIANTS), config.draws, len(config.points))
     error, right, fitted, largest = (np.full(shape, np.nan) for _ in range(4))
     sizes, gaps = np.zeros(shape[1:]), np.zeros(shape[1:])
+    as_relus, estimate, needed = (np.full(shape[1:], np.nan) for _ in range(3))
     for i in range(config.draws):
+        seed = config.seed + i
         for k, n in enumerate(config.points):
-            x, y, sign = draw_points(config.seed + i, n, config.d)
+            drawn = draw_points(seed, n, config.d)
             real, signs = (
-                {order: memorize(x, labels, order=order, seed=config.seed + i) for order in ("balanced", "zigzag")}
-                for labels in (y, sign)
+                # The zigzag is meant to fail: it is built whatever its rounding error.
+                {order: memorize(drawn.x, labels, order=order, seed=seed, check=False) for order in ORDERS}
+                for labels in (drawn.y, drawn.sign)
             )
-            sizes[i, k], gaps[i, k] = real["balanced"].hidden_weights / n, real["balanced"].gap
+            built = real["balanced"]
+            sizes[i, k], gaps[i, k] = built.hidden_weights / n, built.gap
+            estimate[i, k], needed[i, k] = built.rounding_error, least_error_without_a_unit(built, drawn)
+            if n <= MOST_AS_RELUS:
+                as_relus[i, k] = error_as_relus(built, drawn, config.checked)
             some = slice(config.checked)
             for v, name in enumerate(VARIANTS):
                 own = _variant(real, name)
-                off = np.abs(own(x[some]) - y[some])
+                off = np.abs(own(drawn.x[some]) - drawn.y[some])
                 error[v, i, k], fitted[v, i, k] = off.max(), (off < FITTED).mean()
                 largest[v, i, k] = np.abs(own.line.V).max()
-                if name in ("balanced", "zigzag"):
-                    right[v, i, k] = (_variant(signs, name)(x) * sign > 0).mean()
+                if name != "unit dropped":
+                    counted = slice(config.checked if n > MOST_SIGNS else None)
+                    f = _variant(signs, name)(drawn.x[counted])
+                    right[v, i, k] = (f * drawn.sign[counted] > 0).mean()
     axes, points = ("variant", "draw", "points"), ("draw", "points")
     return xr.Dataset(
         {
@@ -93,6 +142,9 @@ def in_floats(config: Config) -> xr.Dataset:
             "fitted": (axes, fitted, {"long_name": "share of outputs within 0.1 of their labels"}),
             "largest_weight": (axes, largest, {"long_name": "largest weight of the second layer"}),
             "weights_per_point": (points, sizes, {"long_name": "hidden weights per point"}),
+            "relu_error": (points, as_relus, {"long_name": "largest error of the ReLU form"}),
+            "rounding_error": (points, estimate, {"long_name": "rounding error estimated when the network is built"}),
+            "error_without_a_unit": (points, needed, {"long_name": "least error without one unit of the first layer"}),
             "gap": (points, gaps, {"long_name": "smallest gap of the projection over its range"}),
         },
         coords={"variant": list(VARIANTS), "points": ("points", list(config.points), {"long_name": "points N"})},
