@@ -44,7 +44,16 @@ def test_only_the_training_labels_are_corrupted():
         np.testing.assert_array_equal(getattr(noisy, kept), getattr(data, kept))
 
 
-def test_the_test_labels_are_bit_identical_at_every_ratio_and_the_wrong_fraction_is_right():
+@pytest.mark.parametrize("p", sorted({*Config().corruption, *SMALL.corruption}))
+def test_the_test_labels_are_bit_identical_at_every_ratio(p):
+    """What the assay's own corruption leaves of the digits, beside the split made a second time."""
+    noisy, again = on_digits._corrupted(runs.keys(10_000, 2, runs.Stream.CORRUPTION), _clean(), p), _clean()
+    assert np.asarray(noisy.test_y).tobytes() == np.asarray(again.test_y).tobytes()
+    assert noisy.test_y.dtype == again.test_y.dtype
+    assert bool((noisy.y != again.y).any()) == (p > 0)
+
+
+def test_the_wrong_fraction_is_right():
     data = small_run("random-labels")
     np.testing.assert_array_equal(data.wrong.sel(p=0.0), 0)
     expected = data.expected_wrong
@@ -156,6 +165,8 @@ def test_the_parameters_are_counted():
         ("corruption", (0.0, 0.5, 1.0)),
         ("corruption", (0.1, 0.5, 0.8, 1.0)),
         ("corruption", (0.0, 0.5, 0.4, 1.0)),
+        ("corruption", tuple(np.linspace(0, 1, 41).tolist())),
+        ("cifar_corruption", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
         ("cifar_corruption", (0.0, 0.5)),
         ("small_width", 6),
         ("cifar_epochs", 0),
@@ -311,6 +322,30 @@ def test_a_slow_rerun_spoils_the_slowdown():
     assert _judge("slower-with-noise", data) == "vacuous"
 
 
+def test_a_quick_rerun_spoils_the_slowdown_too():
+    """One rerun a seed at half the epochs, beside others that are as slow as the first run."""
+    data = _made_up()
+    data.repeat_epochs.loc[{"repeat": 2}] = 20
+    np.testing.assert_array_equal(claims.slowdown_of_repeats(data), 0.5)
+    assert _judge("slower-with-noise", data) == "unclear"
+    data.repeat_epochs.loc[{"repeat": 2, "seed": 1}] = np.nan
+    assert np.isnan(claims.slowdown_of_repeats(data)[1])
+
+
+def test_the_streams_of_the_most_ratios_do_not_meet():
+    most = range(1, 40)
+    taken = [runs.Stream.SHUFFLES + i for i in most]
+    taken += [runs.Stream.REPEATS + 2 * i + j for i in most for j in (0, 1)]
+    taken += [stream for stream in runs.Stream if stream not in (runs.Stream.SHUFFLES, runs.Stream.REPEATS)]
+    assert len(set(taken)) == len(taken)
+    dataclasses.replace(Config(), corruption=tuple(np.linspace(0, 1, 40).tolist()))
+
+
+def test_what_was_learned_is_computed_from_the_classes():
+    low, high = claims.LEARNED
+    assert (low + 1 / digits.CLASSES, high + 1 / digits.CLASSES) == pytest.approx((0.9, 1.0))
+
+
 def test_chance_is_computed_from_the_classes():
     """With two classes chance is 0.5; judged as if there were ten the same data would be far from it."""
     data = _made_up(classes=2)
@@ -412,6 +447,13 @@ def test_a_run_with_cifar_holds_all_three_studies(cifar_run, monkeypatch):
     assert len(ASSAY.judge(data)) == len(ASSAY.claims)
     figure = ASSAY.figures(data)[-1]
     assert figure.name == "cifar"
+    assert [series.label for series in figure.panels[0].series] == [
+        "true labels",
+        "labels with p = 0.5",
+        "random labels",
+        "random, weight decay",
+    ]
+    assert len(figure.panels[2].series[0].y) == cifar_run.cifar_test.size
     assert to_matplotlib(figure).axes
 
 

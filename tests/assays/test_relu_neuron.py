@@ -14,8 +14,10 @@ import small
 from biassay import configs
 from biassay.assays.relu_neuron import ASSAY, Config
 from biassay.assays.relu_neuron.claims import slopes
+from biassay.assays.relu_neuron.config import G_RANGE
 from biassay.assays.relu_neuron.neuron import neuron_problems, relu_loss, relu_neuron, softplus_neuron
 from biassay.assays.relu_neuron.random_sets import SOLUTIONS, draw_sets
+from biassay.assays.relu_neuron.witness import gradient_flow, linear_neuron
 from biassay.dynamics import GradientFlow
 from biassay.probes import weights
 from biassay.references import witness, witness_limit
@@ -64,6 +66,14 @@ def test_the_softplus_neuron_is_near_relu_and_not_homogeneous():
 def test_the_flow_ends_where_the_matrix_exponential_says(data):
     assert np.abs(data["limit"] - data["exact"]).max() < 1e-6
     assert np.abs(data["gd"] - data["exact"]).sel(entry=3).min() > 1e-4, "gradient descent is not the flow"
+
+
+def test_the_ends_of_the_range_of_g_can_be_followed():
+    config = dataclasses.replace(SMALL, g=G_RANGE)
+    with jax.enable_x64(True):
+        flow, line = gradient_flow(config), linear_neuron(config)
+    np.testing.assert_allclose(flow["limit"][1][0, :, 2], [witness_limit(g).w[2] for g in G_RANGE], atol=1e-6)
+    np.testing.assert_allclose(line["linear"][1], [[5, -1, 1]] * 2, atol=1e-6)
 
 
 def test_the_third_weight_freezes_when_x3_dies(data):
@@ -149,6 +159,10 @@ def test_random_sets(data):
     assert (data["set_loss"].values[0][converged[0]] < 1e-16).all()
     ratio = data["ratio"].values[0][converged[0]]
     assert ratio.min() > 1 - 1e-6, "nothing is smaller than the smallest solution"
+    norm = data["norm"].values
+    np.testing.assert_array_equal(np.isfinite(norm), np.broadcast_to(usable, norm.shape))
+    np.testing.assert_array_equal(norm[converged], data["ratio"].values[converged])
+    assert CLAIMS["norm-at-most-twice"].judge(data).n == usable.sum() > converged[0].sum()
     assert (data["apart"].values[converged[0]] <= 1 + 1e-9).all()
     assert data["increase"].sizes["solution"] == 3
 
@@ -219,6 +233,8 @@ def test_g_and_alpha_are_any_positive_numbers():
     [
         ({"g": ()}, r"g needs one or more positive numbers, got \(\)"),
         ({"g": (1.0, -2.0)}, "g needs one or more positive numbers"),
+        ({"g": (1.0, 1000.0)}, r"g must lie in 0\.02\.\.100, which can be followed, got \(1\.0, 1000\.0\)"),
+        ({"g": (0.01,)}, "g must lie in"),
         ({"g": (1.0, 1.0)}, "g must not name a value twice"),
         ({"alpha": (0.0,)}, "alpha needs one or more positive numbers"),
         ({"start": 0.0}, "start must be positive, got 0.0"),

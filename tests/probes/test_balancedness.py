@@ -44,6 +44,24 @@ def test_a_hidden_bias_is_an_incoming_weight():
     np.testing.assert_array_equal(balancedness(problem, without), balancedness(problem, net))
 
 
+@pytest.mark.usefixtures("x64")
+def test_a_vector_of_outgoing_weights_and_a_sequence_of_layers():
+    problem, params = draw()
+    v = params.V[:, 0]
+    expected = jnp.sum(params.W**2, axis=1) - v**2
+    np.testing.assert_allclose(balancedness(problem, (params.W, v)), expected, rtol=1e-14)
+    net = mlp(params, True)
+    sequence = eqx.nn.Sequential([net.layers[0], eqx.nn.Lambda(jax.nn.relu), net.layers[1]])
+    np.testing.assert_array_equal(balancedness(problem, sequence), balancedness(problem, net))
+
+
+def test_weights_that_do_not_belong_together():
+    problem, params = draw()
+    for pair in ((params.W, params.V[:4]), (params.W[0], params.V), (params.W, params.V[None])):
+        with pytest.raises(ValueError, match=r"into and \(H,\) or \(H, k\) out of H units, got"):
+            balancedness(problem, pair)
+
+
 def test_only_two_layers():
     net = eqx.nn.MLP(3, 2, 6, 2, key=jax.random.key(0))
     with pytest.raises(ValueError, match="two layers, got 3"):

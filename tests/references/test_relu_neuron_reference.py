@@ -52,6 +52,25 @@ def test_witness_limit_is_where_the_flow_ends(g, alpha):
     np.testing.assert_allclose(rest.y[:, -1], w, atol=1e-6 * alpha)
 
 
+@pytest.mark.parametrize("g", [1e-4, 1e-2, 1.0, 1e2, 1e4])
+def test_witness_limit_in_forty_digits(g):
+    """Far and near values of g keep eight digits; the time of death too."""
+    mp = pytest.importorskip("mpmath")
+    found = witness_limit(g)
+    with mp.workdps(40):
+        X = mp.matrix([[3, -1, 0], [4, 2, 0], [0, g, g]])
+        rates, Q = mp.eigsy(X.T * X)
+        amplitudes = Q.T * -mp.matrix([5, -1, 1])
+
+        def moved(t, weights):
+            return sum(mp.expm1(-rates[k] * t) * amplitudes[k] * sum(Q[i, k] for i in weights) for k in range(3))
+
+        near = found.death * (1 - 1e-3), found.death * (1 + 1e-3)
+        death = mp.findroot(lambda t: moved(t, (1, 2)), near, solver="anderson")
+        assert found.death == pytest.approx(float(death), rel=1e-8)
+        assert found.w[2] == pytest.approx(float(moved(death, (2,))), rel=1e-8)
+
+
 def test_witness_limit_scales_with_the_labels_and_depends_on_the_start():
     w, death = witness_limit(2.0)
     scaled = witness_limit(2.0, 0.1)
@@ -71,8 +90,11 @@ def test_witness_limit_where_x3_never_dies_is_the_linear_one():
 def test_witness_limit_says_what_it_cannot_do():
     with pytest.raises(ValueError, match="must activate all three points"):
         witness_limit(1.0, start=np.array([-1.0, 0.0, 0.0]))
-    with pytest.raises(ValueError, match="must be positive, got g=0"):
+    with pytest.raises(ValueError, match=r"g must be positive .* got g=0"):
         witness_limit(0.0)
+    for g in (0.99e-4, 1.01e4, math.nan):
+        with pytest.raises(ValueError, match=r"lie in 0\.0001\.\.10000, got"):
+            witness_limit(g)
     with pytest.raises(ValueError, match="alpha=-1"):
         witness(1.0, -1.0)
 
@@ -133,6 +155,17 @@ def test_with_all_labels_positive_it_is_the_pseudo_inverse():
     for scale in (1e-6, 1.0, 1e6):
         X, y = rng.normal(size=(4, 7)), scale * rng.uniform(0.1, 2, size=4)
         np.testing.assert_allclose(min_norm_zero_loss(X, y), np.linalg.pinv(X) @ y, rtol=1e-9, atol=1e-9 * scale)
+
+
+@pytest.mark.parametrize("exponent", range(-8, 9, 2))
+def test_the_units_of_the_points_do_not_matter(exponent):
+    """All points in other units, and every point in its own with its label: w in the inverse units, or the same."""
+    for seed in range(10_000, 10_005):
+        X, y, _, _ = realizable(seed)
+        w, scale = min_norm_zero_loss(X, y), 10.0**exponent
+        np.testing.assert_allclose(scale * min_norm_zero_loss(scale * X, y), w, rtol=1e-10, atol=1e-12)
+        own = np.geomspace(1, scale, len(y))
+        np.testing.assert_allclose(min_norm_zero_loss(own[:, None] * X, own * y), w, rtol=1e-10, atol=1e-12)
 
 
 def test_a_point_of_the_set_is_its_own_nearest():

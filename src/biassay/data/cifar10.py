@@ -10,23 +10,24 @@
 
 The batches of the Python version are pickles, and loading a pickle runs what it says. These are read by an unpickler
 that knows the names which the format needs, each replaced by a stand-in that only holds bytes, and refuses all others.
-Archives are never extracted: single members are read by their names.
+Archives are never extracted: their members are read in one pass, to the end, where the archive's own checksum is.
 """
 
 from __future__ import annotations
 
-import io
+import gzip
 import os
-import pickle
 import tarfile
+import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NamedTuple, NoReturn
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Int, UInt8
 
 from ..errors import UserError
+from ._batch_pickles import ByteArray, load_pickle, one_line
 
 CLASSES = 10
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
@@ -38,6 +39,10 @@ VARIABLE = "BIASSAY_DATA"
 _PIXELS = 32 * 32 * 3
 _LARGEST = 64 * 2**20
 """Bytes a batch may have; the real ones have 31 million."""
+_LARGEST_ARCHIVE = 256 * 2**20
+"""Bytes an archive may decompress to; the real ones have 186 million."""
+_MEMBERS = 100
+"""Members an archive may have; the real ones have 9."""
 _BATCHES = tuple(f"data_batch_{number}" for number in range(1, 6)), ("test_batch",)
 _LABELS = b"labels"
 
@@ -59,26 +64,31 @@ def load(folder: str | Path | None = None) -> Images:
             failed.
     """
     named = folder or os.environ.get(VARIABLE)
-    return read(_inside(Path(named)) if named else download())
+    return read(_inside(Path(named).expanduser()) if named else download())
 
 
 def download() -> Path:
     """The archive in the cache, fetched and verified when it is not there.
 
     Raises:
-        UserError: pooch is missing, the download failed, or the checksum is wrong.
+        UserError: pooch is missing, the cache cannot be written, the download failed, or the checksum is wrong.
     """
     or_else = f"or set {VARIABLE} to a folder that holds {Path(URL).name}"
     try:
         import pooch
     except ImportError:
         raise UserError(f"downloading CIFAR-10 needs pooch: pip install 'biassay[data]', {or_else}") from None
+    cache = pooch.os_cache("biassay")
     try:
-        return Path(pooch.retrieve(URL, f"md5:{MD5}", fname=Path(URL).name, path=pooch.os_cache("biassay")))
+        return Path(pooch.retrieve(URL, f"md5:{MD5}", fname=Path(URL).name, path=cache))
     except ValueError as error:
-        raise UserError(f"what {URL} sent has the wrong checksum: try again, {or_else} ({_line(error)})") from None
+        raise UserError(f"what {URL} sent has the wrong checksum: try again, {or_else} ({one_line(error)})") from None
+    except PermissionError as error:
+        raise UserError(
+            f"the cache {cache} cannot be used: allow writing to it, {or_else} ({one_line(error)})"
+        ) from None
     except OSError as error:
-        raise UserError(f"{URL} could not be downloaded: connect to a network, {or_else} ({_line(error)})") from None
+        raise UserError(f"{URL} could not be downloaded: connect to a network, {or_else} ({one_line(error)})") from None
 
 
 def read(source: Path) -> Images:
@@ -87,13 +97,17 @@ def read(source: Path) -> Images:
     Raises:
         UserError: a batch is missing or not of its format.
     """
-    if source.name.startswith("cifar-10-batches") or source.is_dir():
-        return _all_batches(source, lambda name: _from_folder(source / name))
-    try:
-        with tarfile.open(source) as archive:
-            return _all_batches(source, lambda name: _from_archive(archive, name))
-    except (tarfile.TarError, EOFError, OSError) as error:
-        raise UserError(f"{source} cannot be read: {_line(error)}") from None
+    if source.is_dir():
+        binary = (source / f"{_BATCHES[1][0]}.bin").exists()
+        return _all_batches(source, lambda name: _from_folder(source / name), binary)
+    members = _from_archive(source)
+
+    def member(name: str) -> bytes:
+        if name not in members:
+            raise UserError(f"{source} has no batch {name}")
+        return members[name]
+
+    return _all_batches(source, member, f"{_BATCHES[1][0]}.bin" in members)
 
 
 def _inside(folder: Path) -> Path:
@@ -108,31 +122,66 @@ def _inside(folder: Path) -> Path:
 
 
 def _from_folder(file: Path) -> bytes:
+    # What is no regular file, a device or a pipe, may never end.
+    if file.exists() and not file.is_file():
+        raise UserError(f"{file} is not a file")
     try:
-        if file.stat().st_size > _LARGEST:
-            raise UserError(f"{file} is too large to be a batch of CIFAR-10")
-        return file.read_bytes()
+        with file.open("rb") as stream:
+            content = stream.read(_LARGEST + 1)
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {_line(error)}") from None
+        raise UserError(f"{file} cannot be read: {one_line(error)}") from None
+    if len(content) > _LARGEST:
+        raise UserError(f"{file} is too large to be a batch of CIFAR-10")
+    return content
 
 
-def _from_archive(archive: tarfile.TarFile, name: str) -> bytes:
-    member = next((one for one in archive if one.isreg() and Path(one.name).name == name), None)
-    if member is None:
-        raise UserError(f"{archive.name} has no batch {name}")
-    if member.size > _LARGEST:
-        raise UserError(f"{name} in {archive.name} is too large to be a batch of CIFAR-10")
-    data = archive.extractfile(member)
-    assert data is not None, "a regular member has data"
-    return data.read()
+class _Bounded:
+    """A stream that refuses to give more than `most` bytes in all."""
+
+    def __init__(self, stream: gzip.GzipFile, most: int, name: str) -> None:
+        self._stream, self._left, self._name = stream, most, name
+
+    def read(self, size: int) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise UserError(f"{self._name} is too large to be an archive of CIFAR-10")
+        return content
+
+
+def _from_archive(source: Path) -> dict[str, bytes]:
+    """The contents of all batches, by their names, in one pass over the archive that reads it to its end."""
+    wanted = {f"{name}{ending}" for names in _BATCHES for name in names for ending in ("", ".bin")}
+    found: dict[str, bytes] = {}
+    if not source.is_file():
+        raise UserError(f"{source} is not a file")
+    try:
+        with gzip.open(source) as unpacked:
+            stream = _Bounded(unpacked, _LARGEST_ARCHIVE, str(source))
+            with tarfile.open(fileobj=stream, mode="r|") as archive:  # pyright: ignore[reportCallIssue, reportArgumentType]
+                for count, member in enumerate(archive):
+                    if count >= _MEMBERS:
+                        raise UserError(f"{source} has too many members to be an archive of CIFAR-10")
+                    name = Path(member.name).name
+                    if not member.isreg() or name not in wanted or name in found:
+                        continue
+                    if member.size > _LARGEST:
+                        raise UserError(f"{name} in {source} is too large to be a batch of CIFAR-10")
+                    data = archive.extractfile(member)
+                    assert data is not None, "a regular member has data"
+                    found[name] = data.read()
+            while stream.read(2**20):  # gzip verifies its checksum at the end
+                pass
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
+        raise UserError(f"{source} cannot be read: {one_line(error)}") from None
+    return found
 
 
 # --- batches ----------------------------------------------------------------------------------------------------------
 
 
-def _all_batches(source: Path, content: Callable[[str], bytes]) -> Images:
+def _all_batches(source: Path, content: Callable[[str], bytes], binary: bool) -> Images:
     """Training and test images; `content` gives the bytes of the batch of that name."""
-    binary = ("-bin" in source.name) or (source.is_dir() and (source / "test_batch.bin").exists())
 
     def batches(names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
         parts = [
@@ -154,18 +203,18 @@ def _binary_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     if not content or len(content) % (1 + _PIXELS):
         raise UserError(f"{where} is not a batch of CIFAR-10: {len(content)} bytes are not a number of images")
     rows = np.frombuffer(content, np.uint8).reshape(-1, 1 + _PIXELS)
-    return rows[:, 1:], _checked_labels(rows[:, 0], where)
+    return rows[:, 1:], _checked_labels(rows[:, 0].tolist(), where)
 
 
 def _python_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
     """A pickled dictionary with `data`, (n, 3072) bytes, and `labels`, a list of n numbers."""
     try:
-        batch = _Unpickler(io.BytesIO(content), encoding="bytes").load()
+        batch = load_pickle(content, _LARGEST)
     except UserError:
         raise
     except Exception as error:  # a broken pickle may raise anything
-        raise UserError(f"{where} is not a batch of CIFAR-10: {_line(error)}") from None
-    if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), _Array) or _LABELS not in batch:
+        raise UserError(f"{where} is not a batch of CIFAR-10: {one_line(error)}") from None
+    if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), ByteArray) or _LABELS not in batch:
         raise UserError(f"{where} is not a batch of CIFAR-10: it must be a dictionary with data and labels")
     data, labels = batch[b"data"].values(where), _checked_labels(batch[_LABELS], where)
     if data.ndim != 2 or data.shape[1] != _PIXELS or len(data) != len(labels):
@@ -174,83 +223,7 @@ def _python_batch(content: bytes, where: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _checked_labels(labels: Any, where: str) -> np.ndarray:
-    whole = isinstance(labels, list | np.ndarray) and all(isinstance(label, int | np.integer) for label in labels)
+    whole = isinstance(labels, list) and all(type(label) is int for label in labels)
     if not whole or not all(0 <= label < CLASSES for label in labels):
         raise UserError(f"{where} is not a batch of CIFAR-10: a label is not one of 0..{CLASSES - 1}")
     return np.asarray(labels, np.int32)
-
-
-def _line(error: BaseException) -> str:
-    return " ".join(str(error).split())
-
-
-# --- pickles ----------------------------------------------------------------------------------------------------------
-
-
-# Each stand-in has a `__setstate__` of its own: without one a pickle could set attributes of what it names.
-
-
-class _Array:
-    """Stands in for a NumPy array, and for the function that makes one: keeps the state that the pickle gives it."""
-
-    state: Any = None
-
-    def __init__(self, *_: Any) -> None:
-        """Type and shape come with the state."""
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def values(self, where: str) -> np.ndarray:
-        """The array, if it holds bytes."""
-        try:
-            _, shape, kind, columns_first, raw = self.state
-            whole = isinstance(kind, _Bytes) and isinstance(raw, bytes) and not columns_first
-            return np.frombuffer(raw if whole else b"", np.uint8).reshape(shape)
-        except (TypeError, ValueError):
-            raise UserError(f"{where} is not a batch of CIFAR-10: its data are no array of bytes") from None
-
-
-class _Bytes:
-    """Stands in for the NumPy type of one byte, the only one allowed."""
-
-    def __init__(self, code: Any, *_: Any) -> None:
-        if code not in (b"u1", "u1"):
-            raise pickle.UnpicklingError(f"it holds numbers of type {code!r}")
-
-    def __setstate__(self, state: Any) -> None:
-        """Byte order and the like: without meaning for bytes."""
-
-
-class _Encoded:
-    """Stands in for `codecs.encode`, by which Python 3 writes bytes into a pickle that Python 2 can read."""
-
-    def __new__(cls, text: Any, encoding: Any) -> Any:
-        if not isinstance(text, str) or encoding not in ("latin1", b"latin1"):
-            raise pickle.UnpicklingError("it encodes something else than bytes")
-        return text.encode("latin1")
-
-    def __setstate__(self, state: Any) -> None:
-        raise pickle.UnpicklingError("bytes have no state")
-
-
-_STAND_INS: dict[tuple[str, str], type] = {
-    ("numpy.core.multiarray", "_reconstruct"): _Array,
-    ("numpy._core.multiarray", "_reconstruct"): _Array,
-    ("numpy", "ndarray"): _Array,
-    ("numpy", "dtype"): _Bytes,
-    ("_codecs", "encode"): _Encoded,
-}
-
-
-class _Unpickler(pickle.Unpickler):
-    """Builds numbers, strings, lists, dictionaries and the stand-ins; every other name is refused."""
-
-    def find_class(self, module: str, name: str, /) -> Any:
-        return _STAND_INS.get((module, name)) or self._refuse(f"{module}.{name}")
-
-    def persistent_load(self, pid: Any) -> NoReturn:
-        raise pickle.UnpicklingError("it refers to something outside itself")
-
-    def _refuse(self, name: str) -> NoReturn:
-        raise UserError(f"a batch of CIFAR-10 asks for {name}, which the format does not need: do not trust this file")

@@ -17,22 +17,31 @@ from ..problem import Problem
 def incoming_and_outgoing(params: Any) -> tuple[Float[Array, "H d"], Float[Array, "H k"]]:
     """The weights into and out of every hidden unit, one unit a row.
 
-    `params` is a pair (W, V) of such arrays, as `biassay.models.two_layer.TwoLayer` is, or a network with two `layers`,
-    as `equinox.nn.MLP` of depth 1 is: its layers map x to `weight @ x + bias`, so that what leaves a unit is a column
-    of the second weight, and a bias of the first layer is one more incoming weight. A bias of the output belongs to no
-    unit and takes no part.
+    `params` is a pair (W, V) of such arrays, as `biassay.models.two_layer.TwoLayer` is, where V of a single output may
+    have the shape (H,); or a network with `layers`, two of which have a `weight`, as `equinox.nn.MLP` of depth 1 and
+    `equinox.nn.Sequential` of a linear layer, an activation and a linear layer are. Those map x to `weight @ x + bias`,
+    so that what leaves a unit is a column of the second weight, and a bias of the first layer is one more incoming
+    weight. A bias of the output belongs to no unit and takes no part.
 
     Raises:
-        ValueError: a network whose number of layers is not two.
+        ValueError: a network whose number of layers with a `weight` is not two, or weights of other shapes.
     """
-    if not hasattr(params, "layers"):
+    if hasattr(params, "layers"):
+        layers = [layer for layer in params.layers if hasattr(layer, "weight")]
+        if len(layers) != 2:
+            raise ValueError(f"balancedness is read off a network of two layers, got {len(layers)}")
+        first, second = layers
+        W = first.weight if first.bias is None else jnp.column_stack([first.weight, first.bias])
+        V = second.weight.T
+    else:
         W, V = params
-        return W, V
-    if len(params.layers) != 2:
-        raise ValueError(f"balancedness is read off a network of two layers, got {len(params.layers)}")
-    first, second = params.layers
-    W = first.weight if first.bias is None else jnp.column_stack([first.weight, first.bias])
-    return W, second.weight.T
+        V = V[:, None] if jnp.ndim(V) == 1 else V
+    if jnp.ndim(W) != 2 or jnp.ndim(V) != 2 or len(W) != len(V):
+        raise ValueError(
+            f"balancedness needs weights (H, d) into and (H,) or (H, k) out of H units, got {jnp.shape(W)} and "
+            f"{jnp.shape(V)}"
+        )
+    return W, V
 
 
 def balancedness(problem: Problem, params: Any) -> Float[Array, " H"]:

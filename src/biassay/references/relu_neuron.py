@@ -73,8 +73,8 @@ def witness_limit(g: float, alpha: float = 1.0, start: Float[np.ndarray, " 3"] |
         return w0 + (np.expm1(-np.multiply.outer(t, rates)) * amplitudes) @ modes.T
 
     def activity(t: np.ndarray | float) -> np.ndarray:
-        """w_2 + w_3 along the linear flow: a sum of three exponentials and a constant."""
-        return w0[1] + w0[2] + (np.expm1(-np.multiply.outer(t, rates)) * amplitudes) @ (modes[1] + modes[2])
+        """w_2 + w_3 along the linear flow: a sum of three exponentials, with at most two roots."""
+        return (np.exp(-np.multiply.outer(t, rates)) * amplitudes) @ (modes[1] + modes[2])
 
     times = np.geomspace(1e-6 / rates[-1], _DECAYED / rates[0], _GRID)
     dead = np.flatnonzero(activity(times) < 0)

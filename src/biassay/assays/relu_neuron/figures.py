@@ -130,8 +130,8 @@ def norms(data: xr.Dataset) -> Figure:
     series: list[Series] = []
     for start, row, role in zip(data["start"].values, ends, roles, strict=True):
         share, found = _sorted(row)
-        words = f"small start, all sets (n = {len(found)})" if start == "small" else f"start {start} (n = {len(found)})"
-        series.append(Line(share, found, words, role))
+        words = {"small": "small start", "N(0, I)": "start N(0, I)"}.get(str(start), str(start))
+        series.append(Line(share, found, f"{words}, n = {len(found)}", role))
     most = np.nanmax(ends[0], initial=0.0)
     share, excess = _sorted(ratio[0] - 1)
     linear_share, linear = _sorted(data["linear_ratio"].values - 1)
@@ -165,11 +165,11 @@ def norms(data: xr.Dataset) -> Figure:
                 ylabel="norm / smallest norm − 1",
                 yscale="log",
                 series=(
-                    Line(share, np.maximum(excess, _EXACT_ZERO), f"ReLU neuron (n = {len(share)})", "result"),
+                    Line(share, np.maximum(excess, _EXACT_ZERO), f"ReLU neuron, n = {len(share)}", "result"),
                     Line(
                         linear_share,
                         np.maximum(linear, _EXACT_ZERO),
-                        f"linear neuron (n = {len(linear_share)})",
+                        f"linear, n = {len(linear_share)}",
                         "control",
                     ),
                     Line([0, 1], [1e-6, 1e-6], "counted as larger", "reference"),
