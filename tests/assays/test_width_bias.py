@@ -8,26 +8,33 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+import xarray as xr
 
 import biassay as ba
 import small
 from biassay.assays.width_bias import ASSAY, Config
-from biassay.assays.width_bias.claims import fitting_width, rise_beyond_fit
-from biassay.assays.width_bias.digits_widths import draw, starts, train
+from biassay.assays.width_bias.digits_widths import Stream, at_equal_loss, draw, starts, train
 from biassay.assays.width_bias.factorization import cells
+from biassay.assays.width_bias.measures import (
+    fitting_width,
+    moved_correlation,
+    rise_beyond_fit,
+    rise_without_output,
+)
 from biassay.assays.width_bias.networks import (
     StepSizes,
     antisymmetric,
     entropies,
     predict,
     scaled,
+    stacked,
     unscaled,
 )
 from biassay.assays.width_bias.random_features import RIDGES, features, solve
 from biassay.dynamics import GradientDescent
 from biassay.models import two_layer
 from biassay.models.two_layer import TwoLayer
-from biassay.probes import product_norm
+from biassay.probes import l1_path_norm, l2_path_norm, product_norm
 from biassay.problem import Problem, half_squared_error
 
 SMALL = small.CONFIGS["width-bias"]
@@ -63,43 +70,45 @@ def test_the_antisymmetric_start_computes_nothing_with_weights_as_large():
 
 
 def test_networks_side_by_side_learn_as_they_do_alone():
-    """A step size as a factor on the loss is a step size, and a neighbour changes nothing but rounding."""
+    """A step size as a factor on the loss is a step size; a neighbour, and neurons of zero weights, change nothing."""
     config = dataclasses.replace(SMALL, seeds=2, wide_seeds=2, matrix_seeds=2, convex_sets=2)
     data = draw(config)
-    both = starts(config, 2, scaled, (4, 16))
-    together = train(config, data, 0.2, both, (0.02, 0.01), 60)
-    problem = ba.PerSeed(
-        Problem(two_layer.predict, data.x, data.y[:, 1], ba.problem.cross_entropy),
-    )
-    alone = ba.simulate(
-        problem,
-        ba.SGD(0.01, config.batch, momentum=config.momentum),
-        ba.PerSeed(both[1]),
-        steps=60,
-        seeds=2,
-        seed=config.seed,
-        stream=304,
-    )
-    np.testing.assert_allclose(together.params[1].W, alone.params.W, atol=2e-4)
-    other = ba.simulate(
-        problem,
-        ba.SGD(0.02, config.batch, momentum=0.9),
-        ba.PerSeed(both[1]),
-        steps=60,
-        seeds=2,
-        seed=config.seed,
-        stream=304,
-    )
-    assert np.abs(together.params[1].W - other.params.W).max() > 1e-2
+    drawn = starts(config, 2, scaled, (4, 12, 20))
+    together = train(config, data, 0.2, stacked(drawn), (0.02, 0.01, 0.02), [60])
+    problem = ba.PerSeed(Problem(two_layer.predict, data.x, data.y[:, 1], ba.problem.cross_entropy))
+
+    def alone(start: TwoLayer, lr: float) -> TwoLayer:
+        rule = ba.SGD(lr, config.batch, momentum=config.momentum)
+        start = ba.PerSeed(start)
+        return ba.simulate(problem, rule, start, steps=60, seeds=2, seed=config.seed, stream=Stream.BATCHES).params
+
+    narrow, wide = together.params
+    for place, (start, lr) in enumerate(zip(drawn[:2], (0.02, 0.01), strict=True)):
+        H = start.W.shape[1]
+        np.testing.assert_allclose(narrow.W[:, place, :H], alone(start, lr).W, atol=2e-4)
+        assert not np.any(narrow.W[:, place, H:])
+        assert not np.any(narrow.V[:, place, H:])
+    np.testing.assert_allclose(wide.W[:, 0], alone(drawn[2], 0.02).W, atol=2e-4)
+    assert np.abs(narrow.W[:, 1, :12] - alone(drawn[1], 0.02).W).max() > 1e-2, "another step size is another path"
+
+
+def test_a_filled_network_has_the_sizes_of_its_own(data):
+    (stack,) = stacked(starts(SMALL, 1, scaled, (4, 16)))
+    (own, _) = starts(SMALL, 1, scaled, (4, 16))
+    assert stack.W.shape == (1, 2, 16, 65)
+    filled = TwoLayer(stack.W[0, 0], stack.V[0, 0])
+    for size in (product_norm, l1_path_norm, l2_path_norm):
+        np.testing.assert_allclose(size(None, filled), size(None, TwoLayer(own.W[0], own.V[0])), rtol=1e-6)
 
 
 def test_the_loss_of_networks_is_the_sum_of_their_own():
     rng = np.random.default_rng(0)
-    nets = (scaled(rng, 4, 65, 10), scaled(rng, 8, 65, 10))
+    drawn = [jax.tree.map(lambda leaf: leaf[None], scaled(rng, H, 65, 10)) for H in (4, 24)]
+    nets = jax.tree.map(lambda leaf: leaf[0], stacked(drawn))
     x, y = jnp.asarray(rng.normal(size=(7, 65)), jnp.float32), jnp.asarray(rng.integers(0, 10, 7))
     each = entropies(predict(nets, x), y)
-    own = ba.problem.cross_entropy(two_layer.predict(nets[1], x), y)
-    np.testing.assert_allclose(each[:, 1], own, rtol=1e-6)
+    own = ba.problem.cross_entropy(two_layer.predict(TwoLayer(drawn[1].W[0], drawn[1].V[0]), x), y)
+    np.testing.assert_allclose(each[:, 1], own, rtol=1e-5)
     np.testing.assert_allclose(StepSizes((1.0, 0.5))(predict(nets, x), y), each @ jnp.array([1.0, 0.5]), rtol=1e-6)
 
 
@@ -198,6 +207,19 @@ def test_no_network_is_below_the_convex_optimum(data):
     assert (data["objective"] > data["optimum"] - 1e-12).all()
 
 
+def test_many_neurons_end_with_the_product_norm_of_the_optimum_and_one_does_not(data):
+    """|a| of the convex optimum is sum_j ‖w_j‖ |v_j| of the best network, where that reaches the optimum."""
+    best = data["net_product_norm"].isel(start=data["objective"].argmin("start"))
+    apart = abs(best / data["atom_norm"] - 1)
+    assert (apart.sel(convex_width=data["convex_width"] >= 16) < 1e-2).all()
+    assert (apart.sel(convex_width=1) > 0.1).all()
+
+
+def test_without_decay_the_difference_of_squares_stays(data):
+    assert (data["conserved_start"] > 1).all()
+    np.testing.assert_allclose(data["conserved_end"], data["conserved_start"], rtol=0.05)
+
+
 def test_the_shapes_of_the_dataset(data):
     widths = len(SMALL.narrow) + len(SMALL.widths) + len(SMALL.wide)
     assert data["test"].sizes == {"rate": len(SMALL.rates), "seed": SMALL.seeds, "width": widths}
@@ -234,6 +256,7 @@ def ideal(data):
     made["feature_test"] = 0 * data["feature_test"] + 0.1 + 0.7 * (data["feature"] == 400)
     made["objective"] = 0 * data["objective"] + data["optimum"] * (1 + 0.3 * (data["convex_width"] < 16))
     made["imbalance"] = 1e-4 + 0 * data["imbalance"]
+    made["conserved_end"] = 1.001 * data["conserved_start"]
     good = 0.01 + 0 * data["matrix_test"]
     bad = (data["scale"] == 1) & ~data["noisy"] & (data["k"] == 80)
     made["matrix_test"] = good + 1.4 * bad
@@ -276,18 +299,32 @@ def test_no_claim_holds_of_its_control(made, claim):
         ("plateau", lambda d: d.assign(test=d["test"] - 0.03 * (d["width"] == 1024))),
         ("no-peak", lambda d: d.assign(long_test=d["long_test"] + 0.2 * (d["narrow"] == 8))),
         ("memorization-is-free", lambda d: d.assign(best=d["best"] - 0.05 * (d["rate"] > 0))),
-        ("norm-explains-width", lambda d: d.assign(product_norm=-d["product_norm"])),
-        ("norm-explains-width-at-equal-loss", lambda d: d.assign(equal_product_norm=-d["equal_product_norm"])),
-        ("distance-goes-with-error", lambda d: d.assign(distance=-d["distance"])),
         ("start-output-does-the-harm", lambda d: d.assign(antisymmetric_test=d["unscaled_test"])),
         ("convex-equivalence", lambda d: d.assign(objective=d["objective"] * 1.001)),
         ("convex-balance", lambda d: d.assign(imbalance=d["imbalance"] + 0.01)),
+        ("no-rise-needs-its-start", lambda d: d.assign(antisymmetric_test=d["unscaled_test"])),
         ("small-start-small-norm", lambda d: d.assign(matrix_test=d["matrix_test"] + 0.2 * (d["k"] == 80))),
         ("noisy-factorisation", lambda d: d.assign(matrix_test=d["matrix_test"] + 0.2 * (d["noisy"] & (d["k"] == 80)))),
     ],
 )
 def test_a_claim_fails_where_its_sentence_is_false(made, name, broken):
     assert judged(broken(made))[name] == "fails"
+
+
+@pytest.mark.parametrize(
+    ("name", "size"),
+    [
+        ("norm-explains-width", "product_norm"),
+        ("norm-explains-width-at-equal-loss", "equal_product_norm"),
+        ("distance-goes-with-error", "distance"),
+    ],
+)
+def test_a_size_that_grows_while_the_error_falls_explains_nothing(made, name, size):
+    """Beside a control of correlation 0: the widths of the small run are too few for the claim's own to be clear."""
+    claim = next(claim for claim in ASSAY.claims if claim.name == name)
+    grows = made.assign({size: -made[size]})
+    assert claim.judge(grows).outcome != "holds"
+    assert dataclasses.replace(claim, control=lambda data: np.zeros(6)).judge(grows).outcome == "fails"
 
 
 def test_a_cost_without_flips_makes_memorisation_vacuous(made):
@@ -299,7 +336,90 @@ def test_a_width_that_does_not_fit_on_one_seed_is_not_the_threshold(made):
     one_wrong = made.copy(deep=True)
     one_wrong["train"][{"width": 0, "rate": 0, "seed": 0}] = 0.0025
     assert fitting_width(one_wrong, 0.0) == 8
-    assert np.isnan(rise_beyond_fit(made.assign(train=made["train"] + 1))).all()
+
+
+def rate_is(data, rate: float):
+    return data["rate"] == rate
+
+
+@pytest.mark.parametrize(
+    ("name", "variable", "where"),
+    [
+        ("no-rise", "test", {"rate": 1, "seed": 3, "width": 3}),
+        ("no-rise", "train", {"rate": 1, "seed": 3, "width": 0}),
+        ("no-rise-needs-its-start", "antisymmetric_test", {"control_rate": 0, "control_seed": 1, "control_width": 2}),
+        ("keeps-falling", "test", {"rate": 1, "seed": 3, "width": 3}),
+        ("plateau", "test", {"rate": 0, "seed": 3, "width": -1}),
+        ("no-peak", "long_test", {"seed": 3, "narrow": 1}),
+        ("memorization-is-free", "test", {"rate": 1, "seed": 3, "width": 3}),
+        ("memorization-is-free", "test", {"rate": 0, "seed": 3, "width": 3}),
+        ("norm-explains-width", "product_norm", {"rate": 0, "seed": 3, "width": 3}),
+        ("norm-explains-width-at-equal-loss", "equal_test", {"rate": 0, "seed": 3, "width": 3}),
+        ("distance-goes-with-error", "distance", {"rate": 0, "seed": 3, "width": 3}),
+        (
+            "start-output-does-the-harm",
+            "antisymmetric_test",
+            {"control_rate": 0, "control_seed": 1, "control_width": 2},
+        ),
+        ("convex-equivalence", "objective", {"dataset": 1, "start": 1, "convex_width": 1}),
+        ("convex-balance", "imbalance", {"dataset": 1, "start": 1, "convex_width": 0}),
+        ("convex-balance", "conserved_end", {"dataset": 1, "start": 1}),
+        ("small-start-small-norm", "matrix_test", {"matrix_seed": 1, "fit": 0, "k": 1}),
+        ("noisy-factorisation", "matrix_test", {"matrix_seed": 1, "fit": 2, "k": 1}),
+        ("noisy-factorisation", "matrix_test", {"matrix_seed": 1, "fit": 0, "k": 1}),
+    ],
+)
+def test_one_network_that_diverged_is_not_passed_over(made, name, variable, where):
+    broken = made.copy(deep=True)
+    broken[variable][where] = np.nan
+    assert judged(broken)[name] in ("unclear", "vacuous")
+
+
+def test_a_rate_that_no_width_fits_leaves_no_verdict(made):
+    rate = float(made["rate"][-1])
+    never = made.assign(train=made["train"] + 0.1 * rate_is(made, rate))
+    only_last = made.assign(train=made["train"] + 0.1 * (rate_is(made, rate) & (made["width"] < 256)))
+    for data in (never, only_last):
+        assert np.isnan(rise_beyond_fit(data)).all()
+        assert judged(data)["no-rise"] == judged(data)["no-rise-needs-its-start"] == "unclear"
+
+
+def test_the_start_without_output_is_judged_as_well(made):
+    assert rise_without_output(made).mean() < 0.005
+    rising = made.assign(antisymmetric_test=made["antisymmetric_test"] + 0.03 * (made["control_width"] == 512))
+    assert rise_without_output(rising).mean() == pytest.approx(0.03, abs=1e-3)
+    assert rise_beyond_fit(rising).mean() < 0.005
+
+
+def test_sizes_turned_by_some_places_go_with_nothing(made):
+    """A list in order, turned by every number of places in turn, has the mean correlation -1 / (widths - 1)."""
+    widths = made["width"].values[(made["ran"].sel(rate=0.0) > 0) & (made["width"] >= 32)]
+    turns = made.isel(seed=slice(0, len(widths) - 1)).assign(ran=made["ran"].clip(max=len(widths) - 1))
+    ordered = turns.assign(test=0 * turns["test"] + turns["width"], product_norm=0 * turns["test"] + turns["width"])
+    found = moved_correlation(ordered, "test", "product_norm")
+    assert found.max() < 0.5
+    assert found.mean() == pytest.approx(-1 / (len(widths) - 1))
+
+
+def test_equal_loss_on_made_up_paths():
+    """The slowest of the widths from 32 on ends at 0.3; each path is read where it first is no higher."""
+    paths = np.array([[[3, 2, 1, 0.9], [3, 1, 0.5, 0.3], [3, 0.3, 0.2, 0.1]]] * 3)[None]
+    paths[0, 1, 2, 2:] = np.nan
+    axes = ("rate", "seed", "width", "step")
+    words = {"long_name": "position"}
+    made = xr.Dataset(
+        {
+            "loss_path": (axes, paths),
+            "test_path": (axes, np.broadcast_to(np.arange(4.0), paths.shape), words),
+            "ran": (("rate", "width"), [[3, 3, 2]]),
+        },
+        coords={"rate": [0.0], "width": [8, 32, 64]},
+    )
+    made["loss_path"][0, 2, 2] = np.nan
+    found = at_equal_loss(made, ("test",))["equal_test"].sel(rate=0.0)
+    np.testing.assert_array_equal(found[0], [np.nan, 3, 1])
+    np.testing.assert_array_equal(found[1], [np.nan] * 3, "a seed of which one width diverged has no level")
+    np.testing.assert_array_equal(found[2], [np.nan, 3, np.nan], "a width that the seed did not run sets none")
 
 
 @pytest.mark.parametrize(

@@ -67,9 +67,50 @@ def test_targets_that_cost_more_than_they_bring_are_not_fitted():
     assert found.objective == pytest.approx(0.5)
 
 
+@pytest.mark.parametrize("seed", range(50_000, 50_060))
+def test_the_gap_closes_whatever_the_size_of_points_targets_and_decay(seed):
+    """Sizes over eight decades, and a point that has two targets."""
+    rng = np.random.default_rng(seed)
+    n = int(rng.integers(1, 40))
+    X, y = 10 ** rng.uniform(-4, 4) * rng.normal(size=(n, 2)), 10 ** rng.uniform(-4, 4) * rng.normal(size=n)
+    if seed % 5 == 0:
+        X, y = np.vstack([X, X[:1]]), np.append(y, -y[0])
+    found = convex_two_layer(X, y, 10 ** rng.uniform(-4, 0) * np.abs(y).max() * np.abs(X).max())
+    assert found.objective - found.bound <= 1e-9 * np.mean(y**2)
+    assert found.objective <= np.mean(y**2) / 2 * (1 + 1e-12), "the network that is 0 is one of them"
+
+
+def test_a_rescaled_problem_has_the_rescaled_answer():
+    X, y = points(10_004)
+    one, other = convex_two_layer(X, y, DECAY), convex_two_layer(3 * X, 10 * y, 30 * DECAY)
+    assert other.objective == pytest.approx(100 * one.objective, rel=1e-8)
+    np.testing.assert_allclose(other.a, 10 / 3 * one.a, rtol=1e-4)
+    np.testing.assert_allclose(other.certificate, 30 * one.certificate, atol=1e-4)
+
+
+def test_targets_of_zero_need_no_network():
+    found = convex_two_layer(np.eye(2), np.zeros(2), DECAY)
+    assert found.objective == found.bound == 0
+    assert len(found.a) == 0
+
+
+@pytest.mark.parametrize("broken", [np.nan, np.inf])
+def test_numbers_that_are_not_finite_are_refused(broken):
+    X, y = points(10_000)
+    X[3, 1] = broken
+    with pytest.raises(ValueError, match="finite"):
+        convex_two_layer(X, y, DECAY)
+    with pytest.raises(ValueError, match="finite"):
+        convex_two_layer(np.nan_to_num(X), np.append(y[1:], broken), DECAY)
+    with pytest.raises(ValueError, match="decay must be positive and finite"):
+        convex_two_layer(*points(10_000), broken)
+
+
 def test_a_slip_is_named():
     X, y = points(10_000)
     with pytest.raises(ValueError, match="decay must be positive"):
         convex_two_layer(X, y, 0.0)
     with pytest.raises(ValueError, match="shape"):
         convex_two_layer(np.ones((4, 3)), np.ones(4), DECAY)
+    with pytest.raises(ValueError, match="at least one point"):
+        convex_two_layer(np.zeros((0, 2)), np.zeros(0), DECAY)

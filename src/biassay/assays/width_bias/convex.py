@@ -3,6 +3,7 @@
 Gradient descent minimises (1/2n) sum_i (f(x_i) - y_i)^2 + (decay/2) |theta|^2 for scalar networks of several widths on
 points in the plane, from several starts; `references.convex_two_layer` knows the least value over all widths. The step
 size falls to a thousandth, as at a constant one gradient descent does not settle on the kinks where optima may lie.
+Gradient flow without decay conserves |w_j|^2 - v_j^2, which gradient descent follows by small steps without momentum.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ Networks: TypeAlias = tuple[TwoLayer, ...]
 
 LR, LR_LEFT, MOMENTUM = 0.02, 1e-3, 0.99
 """Step size at the start, the share of it at the end, and momentum."""
-BALANCE_WIDTH = 16
-"""The width that is trained without decay as well."""
+FREE_WIDTH, FREE_LR = 16, 0.01
+"""The width that is trained without decay as well, and its step size: constant, and without momentum."""
 
 
 def draw_points(config: Config) -> tuple[np.ndarray, np.ndarray]:
@@ -61,28 +62,41 @@ def summed_error(outputs: Float[Array, "n net"], targets: Float[Array, " n"]) ->
     return half_squared_error(outputs, jnp.broadcast_to(targets[:, None], outputs.shape))
 
 
-def descend(config: Config, X: np.ndarray, y: np.ndarray, widths: tuple[int, ...], decay: float) -> Networks:
-    """The networks at the end, with the leading axes (dataset, start)."""
+def descend(
+    config: Config, X: np.ndarray, y: np.ndarray, start: Networks, dynamics: GradientDescent, label: str
+) -> Networks:
+    """The networks at the end of all steps from `start`, with the leading axes (dataset, start)."""
     lanes = config.convex_sets * config.convex_starts
     points, targets = (jnp.asarray(np.repeat(part, config.convex_starts, axis=0)) for part in (X, y))
     run = simulate(
         PerSeed(Problem(predict, points, targets, summed_error)),
-        GradientDescent(ExponentialDecay(LR, LR_LEFT, config.convex_steps), MOMENTUM, weight_decay=decay),
-        PerSeed(draw_starts(config, widths)),
+        dynamics,
+        PerSeed(start),
         steps=config.convex_steps,
         record=(config.convex_steps,),
         seeds=lanes,
         lanes="vmap",
-        label=f"weight decay {decay:g}",
+        label=label,
     )
+    return of_sets(config, run.params)
+
+
+def of_sets(config: Config, networks: Networks) -> Networks:
+    """The axis of the lanes as (dataset, start)."""
     shape = (config.convex_sets, config.convex_starts)
-    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), run.params)
+    return jax.tree.map(lambda leaf: leaf.reshape(*shape, *leaf.shape[1:]), networks)
 
 
 def imbalance(network: TwoLayer) -> np.ndarray:
     """max_j |‖w_j‖ - |v_j|| of every network."""
     W, V = map(np.asarray, network)
     return np.abs(np.linalg.norm(W, axis=-1) - np.abs(V[..., 0])).max(axis=-1)
+
+
+def conserved(network: TwoLayer) -> np.ndarray:
+    """max_j |‖w_j‖^2 - v_j^2| of every network."""
+    W, V = map(np.asarray, network)
+    return np.abs(np.sum(W**2, axis=-1) - V[..., 0] ** 2).max(axis=-1)
 
 
 def measured(config: Config, X: np.ndarray, y: np.ndarray, network: TwoLayer) -> tuple[np.ndarray, ...]:
@@ -99,10 +113,14 @@ def convex_equivalence(config: Config) -> xr.Dataset:
     """The networks (dataset, start, convex_width) beside the convex optimum (dataset), without decay for the balance,
     and the first set's certificate on the circle."""
     X, y = draw_points(config)
-    rows = [measured(config, X, y, net) for net in descend(config, X, y, config.convex_widths, config.decay)]
+    falling = ExponentialDecay(LR, LR_LEFT, config.convex_steps)
+    decayed = GradientDescent(falling, MOMENTUM, weight_decay=config.decay)
+    ends = descend(config, X, y, draw_starts(config, config.convex_widths), decayed, "with weight decay")
+    rows = [measured(config, X, y, net) for net in ends]
     objective, balance, product = (np.stack(part, axis=-1) for part in zip(*rows, strict=True))
-    (free,) = descend(config, X, y, (BALANCE_WIDTH,), 0.0)
-    (start,) = draw_starts(config, (BALANCE_WIDTH,))
+    start = draw_starts(config, (FREE_WIDTH,))
+    free = descend(config, X, y, start, GradientDescent(FREE_LR), "without weight decay")
+    invariants = [conserved(own[0]) for own in (of_sets(config, start), free)]
     exact = [convex_two_layer(*points, config.decay) for points in zip(X, y, strict=True)]
     first = exact[0]
     axes = ("dataset", "start", "convex_width")
@@ -121,12 +139,10 @@ def convex_equivalence(config: Config) -> xr.Dataset:
         {name: (axes, values, {"long_name": words}) for name, (values, words) in names.items()}
         | {name: ("dataset", values, {"long_name": words}) for name, (values, words) in one.items()}
         | {
-            "imbalance_free": (axes[:2], imbalance(free), {"long_name": "the same without weight decay, 16 units"}),
-            "imbalance_start": (
-                axes[:2],
-                imbalance(start).reshape(config.convex_sets, -1),
-                {"long_name": "the same before training, 16 units"},
-            ),
+            f"conserved_{when}": (axes[:2], values, {"long_name": f"largest |‖w‖² - v²| {words}, without weight decay"})
+            for when, words, values in zip(("start", "end"), ("before training", "at the end"), invariants, strict=True)
+        }
+        | {
             "certificate": ("angle", first.certificate, {"long_name": "correlation of the residual with a neuron"}),
             "atom_angle": ("atom", np.arctan2(first.u[:, 1], first.u[:, 0]) % (2 * np.pi), {"long_name": "direction"}),
             "atom_amplitude": ("atom", first.a, {"long_name": "amplitude"}),

@@ -24,7 +24,7 @@ from ...models.two_layer import TwoLayer
 from ...problem import Batch, Problem
 from ...simulation import PerSeed, Simulation, simulate
 from .config import TEST, TRAIN, Config
-from .networks import PROBES, Networks, StepSizes, antisymmetric, predict, scaled, unscaled
+from .networks import PROBES, Networks, StepSizes, antisymmetric, predict, scaled, stacked, unscaled
 
 INPUTS = 65
 """8x8 pixels and a constant 1, whose weight is a neuron's bias."""
@@ -74,8 +74,8 @@ def _draw(splits: Key[Array, " seed"], flips: Key[Array, " seed"], rates: tuple[
     return jax.vmap(of_seed)(splits, flips)
 
 
-def starts(config: Config, seeds: int, init: Init, widths: tuple[int, ...]) -> Networks:
-    """The networks of these widths before training, of the first seeds, with a leading seed axis.
+def starts(config: Config, seeds: int, init: Init, widths: Sequence[int]) -> list[TwoLayer]:
+    """A network of every width before training, of the first seeds, with a leading seed axis.
 
     A width's networks belong to seed and width, and are the same whichever others are drawn beside them.
     """
@@ -84,7 +84,7 @@ def starts(config: Config, seeds: int, init: Init, widths: tuple[int, ...]) -> N
         return init(np.random.default_rng((seed, Stream.INIT, H)), H, INPUTS, digits.CLASSES)
 
     own = range(config.seed, config.seed + seeds)
-    return tuple(jax.tree.map(lambda *leaves: np.stack(leaves), *(one(seed, H) for seed in own)) for H in widths)
+    return [jax.tree.map(lambda *leaves: np.stack(leaves), *(one(seed, H) for seed in own)) for H in widths]
 
 
 def train(
@@ -93,31 +93,30 @@ def train(
     rate: float,
     start: Networks,
     step_sizes: tuple[float, ...],
-    steps: int,
+    record: Sequence[int],
     resume: Simulation | None = None,
 ) -> Simulation:
-    """SGD on the networks `start` of the first seeds up to `steps`, from step 0 or on from `resume`.
+    """SGD on the networks `start` of the first seeds up to the last of the steps to record, or on from `resume`.
 
-    Either is looked at equally often, so that one compiled program serves both.
+    step_sizes: that of every network, in the order of the stacks.
     """
     seeds = len(start[0].W)
-    first = 0 if resume is None else resume.step
-    looks = np.linspace(first, steps, config.steps // config.checkpoint + 1 + (resume is not None))
     x, y, test_x, test_y = (leaf[:seeds] for leaf in data)
     y = y[:, config.rates.index(rate)]
+    widths = f"{start[0].W.shape[2]}-{start[-1].W.shape[2]}"
     return simulate(
         PerSeed(Problem(predict, x, y, StepSizes(step_sizes), test=Batch(test_x, test_y))),
         SGD(1.0, config.batch, momentum=config.momentum),
         PerSeed(start),
-        steps=steps,
+        steps=record[-1],
         probes=PROBES,
-        record=looks[resume is not None :].round().astype(int).tolist(),
+        record=record,
         seeds=seeds,
         seed=config.seed,
         stream=Stream.BATCHES,
         resume=resume,
         lanes="map",
-        label=f"widths {'-'.join(str(net.W.shape[1]) for net in (start[0], start[-1]))}, {rate:.0%} flipped",
+        label=f"{sum(stack.W.shape[1] for stack in start)} networks up to {widths} units, {rate:.0%} flipped",
     )
 
 
@@ -136,18 +135,18 @@ MEASURED = {
 """The variables of a family of networks, dimensions (seed, width)."""
 
 
-def _distances(after: TwoLayer, before: TwoLayer) -> Float[np.ndarray, " seed"]:
-    """|theta - theta_0| of every seed."""
-    squares = [np.sum((np.asarray(a) - b) ** 2, axis=(1, 2)) for a, b in zip(after, before, strict=True)]
+def _distances(after: TwoLayer, before: TwoLayer) -> Float[np.ndarray, "seed net"]:
+    """|theta - theta_0| of every seed and network of a stack."""
+    squares = [np.sum((np.asarray(a) - b) ** 2, axis=(2, 3)) for a, b in zip(after, before, strict=True)]
     return np.sqrt(sum(squares))
 
 
 def summary(run: Simulation, start: Networks) -> dict[str, np.ndarray]:
-    """`MEASURED`, (seed, width), of one run; NaN for a network whose parameters are not finite."""
+    """`MEASURED`, (seed, network), of one run; NaN for a network whose parameters are not finite."""
     history = {name: run.data[name].values for name in PROBES}
     found = {name: values[:, -1] for name, values in history.items()}
     found["best"] = history["test"].min(axis=1)
-    found["distance"] = np.stack([_distances(*both) for both in zip(run.params, start, strict=True)], axis=1)
+    found["distance"] = np.concatenate([_distances(*both) for both in zip(run.params, start, strict=True)], axis=1)
     finite = np.isfinite(found["distance"])
     return {name: np.where(finite, found[name], np.nan) for name in MEASURED}
 
@@ -170,21 +169,24 @@ def trained(config: Config, data: Digits) -> xr.Dataset:
     found = {name: np.full(shape, np.nan) for name in MEASURED}
     found |= {path: np.full((*shape, c.steps // c.checkpoint + 1), np.nan) for path in paths.values()}
     ran = np.zeros((len(c.rates), len(every)), int)
+    steps = list(range(0, c.steps + 1, c.checkpoint))
     extra: dict[str, tuple] = {}
     blocks = [(c.narrow, c.seeds, c.rates), (c.widths, c.seeds, c.rates), (c.wide, c.wide_seeds, c.wide_rates)]
     for widths, seeds, rates in blocks:
-        start = starts(c, seeds, scaled, widths)
+        start = stacked(starts(c, seeds, scaled, widths))
         at = slice(every.index(widths[0]), every.index(widths[-1]) + 1)
         for rate in rates:
             row = c.rates.index(rate)
-            run = train(c, data, rate, start, (c.lr,) * len(widths), c.steps)
+            run = train(c, data, rate, start, (c.lr,) * len(widths), steps)
             for name, values in summary(run, start).items():
                 found[name][row, :seeds, at] = values
             for name, path in paths.items():
                 found[path][row, :seeds, at] = run.data[name].values.swapaxes(1, 2)
             ran[row, at] = seeds
             if widths == c.narrow and rate == c.rates[-1]:
-                longer = summary(train(c, data, rate, start, (c.lr,) * len(widths), c.long_steps, run), start)
+                # Looked at as often as the shorter runs, it needs no program of its own.
+                late = np.linspace(c.steps, c.long_steps, len(steps) + 1)[1:].round().astype(int).tolist()
+                longer = summary(train(c, data, rate, start, (c.lr,) * len(widths), late, run), start)
                 for name in ("test", "train"):
                     words = {"long_name": f"{MEASURED[name]} of {c.long_steps} steps"}
                     extra[f"long_{name}"] = (("seed", "narrow"), longer[name], words)
@@ -199,7 +201,7 @@ def trained(config: Config, data: Digits) -> xr.Dataset:
             "seed": np.arange(c.seed, c.seed + c.seeds),
             "width": ("width", list(every), {"long_name": "hidden units"}),
             "narrow": ("narrow", list(c.narrow), {"long_name": "hidden units"}),
-            "step": ("step", np.arange(0, c.steps + 1, c.checkpoint), {"long_name": "steps taken"}),
+            "step": ("step", steps, {"long_name": "steps taken"}),
         },
         attrs={"long_steps": c.long_steps},
     )
@@ -211,21 +213,25 @@ START_OUTPUT = "root mean square of the outputs on the training set, before trai
 def not_scaled(config: Config, data: Digits) -> xr.Dataset:
     """Output weights of variance 1 at the start, and the same with f = 0: `unscaled_...` and `antisymmetric_...`.
 
-    The step size is the smaller of `lr` and 1/H. Dimensions (control_rate, control_seed, control_width) of `MEASURED`,
-    and `..._start_output` without the rate.
+    The step size is the smaller of `lr` and 1/H. Dimensions (control_rate, control_seed, control_width) of `MEASURED`
+    without the best checkpoint, as only the last step is recorded, and `..._start_output` without the rate.
     """
     c = config
     families: dict[str, Init] = {"unscaled": unscaled, "antisymmetric": antisymmetric}
-    step_sizes = tuple(min(c.lr, 1 / H) for H in c.control_widths)
+    drawn = {family: starts(c, c.wide_seeds, init, c.control_widths) for family, init in families.items()}
+    # Both networks of a width share a stack: unscaled, antisymmetric, unscaled, ...
+    start = stacked([network for pair in zip(*drawn.values(), strict=True) for network in pair])
+    step_sizes = tuple(min(c.lr, 1 / H) for H in c.control_widths for _ in families)
+    rows = [summary(train(c, data, rate, start, step_sizes, [c.steps]), start) for rate in c.control_rates]
     x = np.asarray(data.x[: c.wide_seeds])
     axes = ("control_rate", "control_seed", "control_width")
     found = {}
-    for family, init in families.items():
-        start = starts(c, c.wide_seeds, init, c.control_widths)
-        rows = [summary(train(c, data, rate, start, step_sizes, c.steps), start) for rate in c.control_rates]
+    for i, (family, networks) in enumerate(drawn.items()):
         for name, words in MEASURED.items():
-            found[f"{family}_{name}"] = (axes, np.stack([row[name] for row in rows]), {"long_name": words})
-        outputs = [np.maximum(x @ W.swapaxes(1, 2), 0) @ V for W, V in start]
+            if name != "best":
+                values = np.stack([row[name][:, i :: len(families)] for row in rows])
+                found[f"{family}_{name}"] = (axes, values, {"long_name": words})
+        outputs = [np.maximum(x @ W.swapaxes(1, 2), 0) @ V for W, V in networks]
         sizes = np.stack([np.sqrt(np.mean(output**2, axis=(1, 2))) for output in outputs], axis=1)
         found[f"{family}_start_output"] = (axes[1:], sizes, {"long_name": START_OUTPUT})
     return xr.Dataset(
@@ -243,11 +249,13 @@ def at_equal_loss(data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
 
     The level is one for all widths of a seed and rate: the largest final loss among those from 32 units on that the
     seed ran. Networks of unlike width take unlike times to it. Returns `equal_<name>` (rate, seed, width), NaN where
-    the level was never reached.
+    the level was never reached, and for every width of a seed of which one diverged: it then has no level.
     """
     loss = data["loss_path"]
     final = loss.isel(step=-1)
-    level = final.where(final.width >= 32).max("width")
+    place = xr.DataArray(np.arange(data.sizes["seed"]), dims="seed")
+    compared = (final["width"] >= 32) & (place < data["ran"])
+    level = final.where(np.isfinite(final)).where(compared, -np.inf).max("width", skipna=False)
     reached = loss <= level
     first = reached.argmax("step")
     return xr.Dataset(
@@ -255,7 +263,7 @@ def at_equal_loss(data: xr.Dataset, names: Sequence[str]) -> xr.Dataset:
             f"equal_{name}": data[f"{name}_path"]
             .isel(step=first)
             .where(reached.any("step"))
-            .drop_vars("step")
+            .drop_vars("step", errors="ignore")
             .assign_attrs(long_name=f"{data[f'{name}_path'].attrs['long_name']}, at equal training loss")
             for name in names
         }

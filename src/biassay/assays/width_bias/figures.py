@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Figure, Line, Panel, Points, Role, quantile_band
-from .claims import fitting_width
+from .measures import fitting_width
 
 HIDDEN = "hidden units H"
 _ROUND_OFF = 1e-9

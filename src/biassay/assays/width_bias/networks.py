@@ -1,14 +1,17 @@
 """Networks of several widths that learn side by side from the same batches.
 
-The parameters of a lane are a tuple of networks. As the networks share nothing but the batch, the gradient of the sum
-of their losses is every network's own gradient; a network's step size is a factor on its loss, which is the same thing
-for SGD with momentum and without weight decay: v <- beta v + s g, w <- w - v.
+The parameters of a lane are a tuple of stacks, each of networks of one width one after another. As the networks share
+nothing but the batch, the gradient of the sum of their losses is every network's own gradient; a network's step size is
+a factor on its loss, which is the same thing for SGD with momentum and without weight decay: v <- beta v + s g,
+w <- w - v. Networks of fewer than 16 units are filled up with neurons of zero weights. Their gradients are zero and
+they stay so: the function, its path and every size measured here are those of the network without them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import TypeAlias
 
 import jax
@@ -22,11 +25,28 @@ from ...probes import l1_path_norm, l2_path_norm, product_norm
 from ...problem import Problem, cross_entropy
 
 Networks: TypeAlias = tuple[TwoLayer, ...]
+"""Stacks: W (net, H, d) and V (net, H, k), with a leading seed axis where there are several seeds."""
+
+FILLED = 16
+"""The least width of a stack."""
+
+
+def stacked(networks: Sequence[TwoLayer]) -> Networks:
+    """Networks in one order, each with leaves (seed, H, _), as stacks; neighbours of one width share a stack."""
+    filled = [jax.tree.map(_filled, network) for network in networks]
+    return tuple(
+        jax.tree.map(lambda *leaves: np.stack(leaves, axis=1), *own)
+        for _, own in groupby(filled, lambda network: network.W.shape[1])
+    )
+
+
+def _filled(leaf: Float[np.ndarray, "seed H _"]) -> Float[np.ndarray, "seed _ _"]:
+    return np.pad(leaf, ((0, 0), (0, max(FILLED - leaf.shape[1], 0)), (0, 0)))
 
 
 def predict(params: Networks, x: Float[Array, "b d"]) -> Float[Array, "b net k"]:
     """The logits of every network."""
-    return jnp.stack([two_layer.predict(network, x) for network in params], axis=1)
+    return jnp.concatenate([jax.vmap(two_layer.predict, (0, None), 1)(stack, x) for stack in params], axis=1)
 
 
 def entropies(logits: Float[Array, "b net k"], labels: Int[Array, " b"]) -> Float[Array, "b net"]:
@@ -88,7 +108,7 @@ def _of_each(probe: Callable[[Problem, TwoLayer], Scalar]) -> Callable[[Problem,
     """The probe of one network, for all of them."""
 
     def of_each(problem: Problem, params: Networks) -> Float[Array, " net"]:
-        return jnp.stack([probe(problem, network) for network in params])
+        return jnp.concatenate([jax.vmap(lambda network: probe(problem, network))(stack) for stack in params])
 
     of_each.__doc__ = probe.__doc__
     return of_each
