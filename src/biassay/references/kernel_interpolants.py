@@ -1,7 +1,8 @@
 """The minimum-norm interpolant of a kernel: what fits any labels exactly, without training.
 
 For distinct inputs the Gaussian kernel's matrix K_ij = k(x_i, x_j) is positive definite. Among all functions of the
-kernel's Hilbert space with f(x_i) = y_i the one of smallest norm is f(x) = sum_i c_i k(x, x_i) with K c = y. NumPy and SciPy in float64, sharing no code with the training that it is compared with.
+kernel's Hilbert space with f(x_i) = y_i the one of smallest norm is f(x) = sum_i c_i k(x, x_i) with K c = y. NumPy and
+SciPy in float64, sharing no code with the training that it is compared with.
 """
 
 from __future__ import annotations
