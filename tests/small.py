@@ -54,6 +54,7 @@ CONFIGS = {
     "memorize": memorize.Config(
         points=(101, 1_000, 10_000),
         checked=2_000,
+        other_sizes=((1_000, 100),),
         counted_points=(1_000, 4_000, 16_000),
         dense_points=(50, 100, 200),
         class_points=1_000,

@@ -21,7 +21,7 @@ import xarray as xr
 from ...assay import Assay
 from .claims import CLAIMS
 from .config import Config
-from .construction import counted, exact, in_floats, several_outputs
+from .construction import counted, exact, in_floats, other_sizes, several_outputs
 from .figures import figures
 from .generalisation import bad_minimum
 from .text import MATHEMATICS
@@ -30,7 +30,7 @@ from .width_needed import same_architecture
 
 def run(config: Config) -> xr.Dataset:
     """The construction, its generalisation, and the training of the same architecture."""
-    parts = (exact, in_floats, counted, several_outputs, bad_minimum, same_architecture)
+    parts = (exact, in_floats, other_sizes, counted, several_outputs, bad_minimum, same_architecture)
     found = xr.merge(
         [part(config) for part in parts], compat="no_conflicts", combine_attrs="no_conflicts", join="outer"
     )
@@ -53,6 +53,7 @@ ASSAY = Assay(
         "full": Config(
             points=(101, 1_000, 10_000, 100_000),
             counted_points=(10_000, 100_000, 1_000_000),
+            other_sizes=((100_000, 784), (1_000_000, 10)),
             dense_points=(100, 200, 400, 800),
             sizes=(64, 144, 256),
             width_factors=(0.25, 0.35, 0.5, 0.7, 1.0, 1.4, 2.0),

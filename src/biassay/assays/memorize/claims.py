@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...claims import Claim, Measure, bootstrap_interval
+from .config import Config
 
 MOST_WEIGHTS = 4.3
 """Hidden weights per point: 4, and what filling up the last segment costs."""
@@ -76,11 +77,19 @@ FITS_TOO: dict[str, Any] = {
 YUN: dict[str, Any] = {"cite": "yun2019memorizers", "statistic": "every", "min_seeds": 3}
 
 
+_QUICK = Config()
+
+
 def _more_width(criterion: int, says: str, by_steps: bool) -> Claim:
     name = ("accuracy", "error")[criterion]
+    role = "the control is the budget" if by_steps else "the control is the optimizer"
     return Claim(
         name=f"gd-needs-more-width-{name}" + ("-steps" if by_steps else ""),
-        says=f"At the stated budget gradient descent needs a wider network than the construction {says}.",
+        says=(
+            f"Full-batch gradient descent, standing in for SGD, with {_QUICK.budget} steps of size {_QUICK.lr:g} on "
+            f"the most points tried ({_QUICK.sizes[-1]} in the quick profile) needs a wider network than the "
+            f"construction {says}; {role}."
+        ),
         cite="lecture_sgd",
         provenance="seed",
         measure=relative_width("gd", criterion),
@@ -149,6 +158,8 @@ CLAIMS = (
         region=(-np.inf, MOST_WEIGHTS),
         control=lambda data: weights_per_fit(data, "unit dropped").min("points"),
         control_says="one unit of the first layer dropped: weights per point that is still fitted",
+        premise=lambda data: (data["fitted"].sel(variant="balanced") == 1).all("points"),
+        premise_says="every output checked is within 0.1 of its label",
         unit="weights per fitted point",
         recorded="holds",
         **YUN,
@@ -166,7 +177,7 @@ CLAIMS = (
     ),
     Claim(
         name="linear-operations",
-        says="The construction takes O(N) operations, up to the logarithm of a sort.",
+        says="On the line, after the projection, the construction takes O(N) operations up to the logarithm of a sort.",
         provenance="seed",
         measure=slope("operations", "counted_n"),
         region=(-np.inf, 1.3),
@@ -208,6 +219,8 @@ CLAIMS = (
         region=(-np.inf, MOST_WEIGHTS),
         control=class_weights_per_fit("permuted"),
         control_says="against permuted labels: weights per output that still fits",
+        premise=lambda data: data["class_fitted"].sel(labels="own") == 1,
+        premise_says="every output is within 0.1 of its label",
         unit="weights per fitted output",
         recorded="holds",
         **YUN,

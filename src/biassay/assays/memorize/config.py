@@ -25,10 +25,12 @@ class Config:
     """Numbers of points in float64, at least two and at least 100 each; the errors at the largest two are judged."""
     checked: int = 20_000
     """Points at which an error is measured, where there are more."""
-    counted_points: tuple[int, ...] = (10_000, 100_000)
-    """Numbers of points for which the operations of the construction are counted, at least two."""
+    other_sizes: tuple[tuple[int, int], ...] = ((10_000, 784),)
+    """Further pairs of a number of points and of input coordinates, for the figure of the errors."""
+    counted_points: tuple[int, ...] = (10_000, 30_000, 100_000)
+    """Numbers of points for which the operations of the construction are counted, at least three."""
     dense_points: tuple[int, ...] = (100, 200, 400)
-    """Numbers of points for which the operations of a dense solve are counted, at least two."""
+    """Numbers of points for which those of a dense solve are counted too, at least two."""
     class_points: int = 10_000
     """Points of the classification with several outputs."""
     classes: int = 10
@@ -75,7 +77,7 @@ class Config:
         for name, few, least in (
             ("exact_points", 1, 1),
             ("points", 2, 100),
-            ("counted_points", 2, 100),
+            ("counted_points", 3, 100),
             ("dense_points", 2, 2),
             ("sizes", 1, 4),
             ("adam_budgets", 1, 1),
@@ -84,6 +86,8 @@ class Config:
             values = getattr(self, name)
             if len(values) < few or min(values) < least or list(values) != sorted(set(values)):
                 raise ValueError(f"{name} must be {few} or more increasing numbers from {least} on, got {values}")
+        if any(len(pair) != 2 or pair[0] < 100 or pair[1] < 1 for pair in self.other_sizes):
+            raise ValueError(f"other_sizes must be pairs (N >= 100, d >= 1), got {self.other_sizes}")
         if self.budget not in self.adam_budgets:
             raise ValueError(f"adam_budgets must hold budget={self.budget}, got {self.adam_budgets}")
 

@@ -9,7 +9,6 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Shaped
 
-from ...references._direction import project
 from ...references.memorizing_network import MemorizingNetwork, memorize
 from ...references.memorizing_plateaus import Order, memorize_line
 from .config import Config
@@ -63,7 +62,7 @@ def least_error_without_a_unit(network: MemorizingNetwork, points: Points) -> fl
     """
     line = network.line
     p = len(line.a)
-    c = project(points.x, network.u[:, None])[0]
+    c = points.x @ network.u
     order = np.argsort(c)
     ends = np.searchsorted(c[order], (1 - line.b) / line.a)
     starts = np.concatenate([[0], ends[:-1]])
@@ -160,12 +159,17 @@ def _variant(built: dict[str, MemorizingNetwork], name: str) -> MemorizingNetwor
 def counted(config: Config) -> xr.Dataset:
     """Operations of the construction on a line, sort included, and of a dense solve for random features."""
     line = np.zeros((config.draws, len(config.counted_points)))
-    dense = np.zeros((config.draws, len(config.dense_points)))
+    small, dense = np.zeros((2, config.draws, len(config.dense_points)))
+
+    def on_the_line(seed: int, n: int) -> int:
+        x, y, _ = draw_points(seed, n, 1)
+        return operations(memorize_line, x[:, 0], y[:, None])
+
     for i in range(config.draws):
         for k, n in enumerate(config.counted_points):
-            x, y, _ = draw_points(config.seed + i, n, 1)
-            line[i, k] = operations(memorize_line, x[:, 0], y[:, None])
+            line[i, k] = on_the_line(config.seed + i, n)
         for k, n in enumerate(config.dense_points):
+            small[i, k] = on_the_line(config.seed + i, n)
             x, y, _ = draw_points(config.seed + i, n, config.d)
             rng = np.random.default_rng((4, config.seed + i, n))
             features = np.maximum(x @ rng.normal(size=(config.d, n)) + rng.normal(size=n), 0)
@@ -173,9 +177,36 @@ def counted(config: Config) -> xr.Dataset:
     return xr.Dataset(
         {
             "operations": (("draw", "counted_n"), line, {"long_name": "operations of the construction"}),
+            "small_operations": (("draw", "dense_n"), small, {"long_name": "operations of the construction"}),
             "dense_operations": (("draw", "dense_n"), dense, {"long_name": "operations of a dense solve"}),
         },
         coords={"counted_n": list(config.counted_points), "dense_n": list(config.dense_points)},
+    )
+
+
+def other_sizes(config: Config) -> xr.Dataset:
+    """Errors and signs at further numbers of points and coordinates, at up to `checked` points; nothing is judged."""
+    shape = (config.draws, len(config.other_sizes))
+    error, right, estimate = np.zeros(shape), np.zeros(shape), np.zeros(shape)
+    for i in range(config.draws):
+        for k, (n, d) in enumerate(config.other_sizes):
+            x, y, sign = draw_points(config.seed + i, n, d)
+            some = slice(config.checked)
+            real, signs = (memorize(x, labels, seed=config.seed + i, check=False) for labels in (y, sign))
+            error[i, k], estimate[i, k] = np.abs(real(x[some]) - y[some]).max(), real.rounding_error
+            right[i, k] = (signs(x[some]) * sign[some] > 0).mean()
+    axes = ("draw", "other")
+    return xr.Dataset(
+        {
+            "other_error": (axes, error, {"long_name": "largest error"}),
+            "other_right": (axes, right, {"long_name": "share of random signs reproduced"}),
+            "other_rounding_error": (axes, estimate, {"long_name": "rounding error estimated at the build"}),
+        },
+        coords={
+            "other_points": ("other", [n for n, _ in config.other_sizes], {"long_name": "points N"}),
+            "other_d": ("other", [d for _, d in config.other_sizes], {"long_name": "input coordinates"}),
+        },
+        attrs={"checked": config.checked},
     )
 
 

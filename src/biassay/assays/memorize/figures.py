@@ -72,7 +72,9 @@ def fresh(data: xr.Dataset) -> Figure:
         title="Two global minima of one architecture",
         caption=(
             "Share of right signs on the training set and on fresh examples of the same linear rule; a coin has 0.5. "
-            "Means and ranges over data sets."
+            "Means and ranges over data sets. The memorizer is saturated where it knows nothing: on fresh points |f| "
+            f"is {float(data['fresh_size'].mean()):.3f} on average. On its training points moved by noise of standard "
+            f"deviation {data.attrs['noise']:g} its root mean square error is {float(data['noisy_error'].mean()):.2f}."
         ),
         panels=(
             Panel(
@@ -96,9 +98,17 @@ def precision(data: xr.Dataset) -> Figure:
         ("zigzag", "zigzag, float64", "control"),
         ("float32", "balanced, float32", "third"),
     )
+    judged, checked = int(data["points"][-2]), int(data.attrs["checked"])
     errors = tuple(
         _over_draws(data["error"].sel(variant=name).clip(1e-17), "points", label, role) for name, label, role in shown
     )
+    relus = data["relu_error"].dropna("points", how="all")
+    others = data["other_error"].median("draw").values
+    errors += (_over_draws(relus, "points", "balanced, as ReLUs", "fourth"),)
+    for (n, d), error in zip(
+        zip(data["other_points"].values, data["other_d"].values, strict=True), others, strict=True
+    ):
+        errors += (Points([n], [error], f"balanced, {d} coordinates", "second" if d > 10 else "reference"),)
     weights = tuple(
         _over_draws(data["largest_weight"].sel(variant=name), "points", label, role) for name, label, role in shown[:2]
     )
@@ -108,7 +118,8 @@ def precision(data: xr.Dataset) -> Figure:
         caption=(
             "Weights grow like one over the smallest gap between projected points, and the error with them. Which node "
             "serves which point decides how fast: with the paper's fixed zigzag the plateaus do a random walk that "
-            "multiplies. Medians and ranges over data sets."
+            "multiplies. The same network written with ReLUs loses more digits, since both ReLUs of a far unit are "
+            f"large and cancel. Medians and ranges over data sets; errors at up to {checked:,} of the points."
         ),
         panels=(
             Panel(
@@ -119,7 +130,7 @@ def precision(data: xr.Dataset) -> Figure:
                 xscale="log",
                 yscale="log",
                 region=(0, 1e-5),
-                region_label="claimed at the second largest N",
+                region_label=f"claimed at N = {judged:,}",
             ),
             Panel(
                 title="Largest weight of the second layer",
@@ -135,24 +146,26 @@ def precision(data: xr.Dataset) -> Figure:
 
 def cost(data: xr.Dataset) -> Figure:
     """Operations of the construction and of a dense solve."""
-    line = _over_draws(data["operations"].rename(counted_n="points_"), "points_", "construction", "result")
-    dense = _over_draws(data["dense_operations"].rename(dense_n="points_"), "points_", "dense solve", "control")
-    first, count = float(np.asarray(line.x)[0]), float(np.asarray(line.y)[0])
-    far = np.array([first / 100, float(np.asarray(line.x)[-1])])
+    small, large = data["small_operations"].rename(dense_n="n"), data["operations"].rename(counted_n="n")
+    own = xr.concat([small, large], "n")
+    line = _over_draws(own, "n", "construction", "result")
+    dense = _over_draws(data["dense_operations"], "dense_n", "dense solve", "control")
+    ends, count = own["n"].values[[0, -1]], float(own.median("draw")[0])
     return Figure(
         name="operations",
         title="A sort and a few operations a point",
         caption=(
             "Arithmetic operations and comparisons, counted while the code runs: the construction from the projected "
-            "points on, sort included, and Gaussian elimination for the output weights of N random features, which "
-            "fits the same labels. The dotted line is proportional to N."
+            "points on, with its sort, and Gaussian elimination for the output weights of N random features, which "
+            "fits the same labels. The choice of the direction, 16 projections with a sort each, is not counted. The "
+            "dotted line is proportional to N."
         ),
         panels=(
             Panel(
                 title="Cost of fitting N points",
                 xlabel="points N",
                 ylabel="operations",
-                series=(line, dense, Line(far, count * far / first, "proportional to N", "reference")),
+                series=(line, dense, Line(ends, count * ends / ends[0], "proportional to N", "reference")),
                 xscale="log",
                 yscale="log",
             ),
@@ -162,56 +175,97 @@ def cost(data: xr.Dataset) -> Figure:
 
 
 def smallest_width(data: xr.Dataset, optimizer: str) -> xr.DataArray:
-    """The smallest width, over the construction's, at which two thirds of the seeds succeed; NaN where none is."""
+    """The smallest width at which two thirds of the seeds succeed, for every size; NaN where none is."""
     share = data[f"{optimizer}_fits"].mean("seed")
-    ratio = data["width"] / data["construction"]
-    return ratio.where(share >= _TWO_THIRDS).min("factor").isel(size=-1)
+    return data["width"].where(share >= _TWO_THIRDS).min("factor")
+
+
+_OPTIMIZERS: tuple[tuple[str, str, Role], ...] = (("gd", "gradient descent", "result"), ("adam", "Adam", "second"))
+
+
+def _title(data: xr.Dataset, criterion: int) -> str:
+    told = str(data["criterion"].values[criterion])
+    return told[0].upper() + told[1:]
+
+
+def _against_budget(data: xr.Dataset, criterion: int) -> Panel:
+    """w* over the construction's width at the most points; markers at the top where no width tried fits."""
+    most = float((data["width"] / data["construction"]).isel(size=-1).max())
+    series = []
+    for name, label, role in _OPTIMIZERS:
+        needed = (smallest_width(data, name) / data["construction"]).isel(size=-1, criterion=criterion)
+        budgets, ratio = needed[f"{name}_budget"].values, needed.values
+        none = np.isnan(ratio)
+        if not none.all():
+            series.append(Line(budgets[~none], ratio[~none], label, role))
+        if none.any():
+            height = 1.08 * most if name == "gd" else 1.16 * most
+            told = f"{label}: more than {most:.2g}"
+            series.append(Points(budgets[none], np.full(none.sum(), height), told, role))
+    steps = data["gd_budget"].values
+    series.append(Line(steps[[0, -1]], [1, 1], "construction", "reference"))
+    return Panel(
+        title=f"{_title(data, criterion)}, n = {int(data['size'][-1])}",
+        xlabel="full-batch steps",
+        ylabel="width over the construction's",
+        series=tuple(series),
+        xscale="log",
+        ylim=(0, 1.24 * max(1.0, most)),
+    )
+
+
+def _success(data: xr.Dataset, criterion: int) -> Panel:
+    """The share of seeds that fit against the width, at the stated budget and the most points."""
+    budget, curves = int(data.attrs["budget"]), []
+    for name, label, role in _OPTIMIZERS:
+        share = data[f"{name}_fits"].isel(size=-1, criterion=criterion).sel({f"{name}_budget": budget}).mean("seed")
+        curves.append(Line(data["width"].isel(size=-1).values, share.values, label, role))
+    return Panel(
+        title=f"{_title(data, criterion)}, {budget} steps",
+        xlabel="width w",
+        ylabel="share of seeds that fit",
+        series=tuple(curves),
+        ylim=(-0.03, 1.03),
+    )
+
+
+def _against_size(data: xr.Dataset, criterion: int) -> Panel:
+    """w* at the stated budget against n, with the slopes in a log-log plot."""
+    n, budget = data["size"].values, int(data.attrs["budget"])
+
+    def line(width: np.ndarray, label: str, role: Role) -> Line:
+        fits = np.isfinite(width)
+        slope = np.polyfit(np.log(n[fits]), np.log(width[fits]), 1)[0] if fits.sum() > 1 else np.nan
+        return Line(n[fits], width[fits], f"{label}, slope {slope:.2f}", role)
+
+    widths = [
+        line(smallest_width(data, name).isel(criterion=criterion).sel({f"{name}_budget": budget}).values, label, role)
+        for name, label, role in _OPTIMIZERS
+    ]
+    return Panel(
+        title=f"{_title(data, criterion)}, {budget} steps",
+        xlabel="points n",
+        ylabel="smallest width w that fits",
+        series=(*widths, line(data["construction"].values.astype(float), "construction", "reference")),
+        xscale="log",
+        yscale="log",
+    )
 
 
 def widths(data: xr.Dataset) -> Figure:
-    """The width that training needs against the budget, and the success curves at the stated budget."""
-    n, budget = int(data["size"][-1]), int(data.attrs["budget"])
-    rows: tuple[tuple[str, str, Role], ...] = (("gd", "gradient descent", "result"), ("adam", "Adam", "second"))
-
-    def against_budget(criterion: int) -> Panel:
-        series = []
-        for name, label, role in rows:
-            needed = smallest_width(data, name).isel(criterion=criterion).dropna(f"{name}_budget")
-            if needed.size:
-                series.append(Line(needed[f"{name}_budget"].values, needed.values, label, role))
-        steps = data["gd_budget"].values
-        series.append(Line(steps[[0, -1]], [1, 1], "construction", "reference"))
-        return Panel(
-            title=f"{data['criterion'].values[criterion]}, n = {n}",
-            xlabel="full-batch steps",
-            ylabel="width over the construction's",
-            series=tuple(series),
-            xscale="log",
-            ylim=(0, 1.05 * max(1.0, float((data["width"] / data["construction"]).max()))),
-        )
-
-    def success(criterion: int) -> Panel:
-        curves = []
-        for name, label, role in rows:
-            share = data[f"{name}_fits"].isel(size=-1, criterion=criterion).sel({f"{name}_budget": budget}).mean("seed")
-            curves.append(Line(data["width"].isel(size=-1).values, share.values, label, role))
-        return Panel(
-            title=f"{data['criterion'].values[criterion]}, {budget} steps",
-            xlabel="width w",
-            ylabel="share of seeds that fit",
-            series=tuple(curves),
-            ylim=(-0.03, 1.03),
-        )
-
+    """The width that training needs against the budget and the points, and the success curves."""
+    n, several = int(data["size"][-1]), data.sizes["size"] > 1
+    grown = tuple(_against_size(data, criterion) for criterion in (0, 1)) if several else ()
     return Figure(
         name="width-needed",
         title="The width that training needs depends on the budget",
         caption=(
             f"Two hidden layers of width w trained on n = {n} random labels, full batch; gradient descent with step "
-            f"{data.attrs['gd_lr']:g}, Adam from {data.attrs['adam_lr']:g} to 0 by a cosine that ends with the budget. "
-            "Top: the smallest width tried at which two thirds of the seeds fit, over the construction's "
-            "2⌈√n⌉; budgets at which no width tried is enough are left out. Bottom: the whole curve at the stated "
-            "budget."
+            f"{data.attrs['gd_lr']:g} stands in for SGD, Adam goes from {data.attrs['adam_lr']:g} to 0 by a cosine "
+            "that ends with the budget. First row: the smallest width tried at which two thirds of the seeds fit, over "
+            "the construction's 2⌈√n⌉; markers above the widest one tried stand where none fits. Second row: the whole "
+            f"curve at {int(data.attrs['budget'])} steps."
+            + (" Third row: the width against the number of points." if several else "")
         ),
-        panels=(against_budget(0), against_budget(1), success(0), success(1)),
+        panels=(*(_against_budget(data, k) for k in (0, 1)), *(_success(data, k) for k in (0, 1)), *grown),
     )

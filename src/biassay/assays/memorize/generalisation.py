@@ -26,7 +26,7 @@ from .config import Config
 NEIGHBOURS = 12
 """Data points along the projection around which the first seed's memorizer is kept."""
 _GRID = 1201
-_SHOWN = 300
+_SHOWN = 150
 
 
 def _teacher(config: Config, seed: int) -> Float[np.ndarray, " d"]:
@@ -72,8 +72,10 @@ def bad_minimum(config: Config) -> xr.Dataset:
             "noisy_error": ("seed", noisy, {"long_name": "rms error on training inputs moved by noise"}),
         },
         coords={"network": ["memorizer", "Adam"], "sample": ["training", "fresh"]},
+        attrs={"noise": config.noise},
     )
-    return found.merge(_pictures(config, networks[0], jax.tree.map(lambda leaf: leaf[0], trained), *data[0]))
+    pictures = _pictures(config, networks[0], jax.tree.map(lambda leaf: leaf[0], trained), *data[0])
+    return found.merge(pictures, combine_attrs="no_conflicts")
 
 
 def _train(
@@ -115,7 +117,8 @@ def _pictures(config: Config, network: MemorizingNetwork, trained: mlp.MLP, trai
     c = np.asarray(train.x) @ network.u
     at = np.argsort(c)[len(c) // 2 : len(c) // 2 + NEIGHBOURS]
     margin = (c[at[-1]] - c[at[0]]) / (2 * NEIGHBOURS)
-    grid = np.linspace(c[at[0]] - margin, c[at[-1]] + margin, _GRID)
+    # The data points are on the grid: the curve has its corners there.
+    grid = np.unique(np.concatenate([np.linspace(c[at[0]] - margin, c[at[-1]] + margin, _GRID), c[at]]))
     x = np.asarray(fresh.x)[:_SHOWN]
     teacher = _teacher(config, config.seed)
     f = np.stack([network(x), np.asarray(mlp.predict_scalar(trained, jnp.asarray(x, jnp.float32)), float)])
