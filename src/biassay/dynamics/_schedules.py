@@ -63,11 +63,13 @@ class CosineDecay(eqx.Module):
 
     Args:
         start: the first step size.
-        steps: when it reaches 0.
+        steps: when it reaches 0; with 0 steps it is 0 from the first on.
     """
 
     start: Any
     steps: Any
 
     def __call__(self, count: Int[Array, ""]) -> Scalar:
-        return self.start * (1 + jnp.cos(jnp.pi * jnp.minimum(count / self.steps, 1.0))) / 2
+        # 0 / 0 is not taken when there are no steps.
+        passed = jnp.where(count < self.steps, count / self.steps, 1.0)
+        return self.start * (1 + jnp.cos(jnp.pi * passed)) / 2

@@ -1,12 +1,12 @@
-"""Overparameterisation: how gradient descent walks to a solution, and how wide a network must be to have one.
+"""Overparameterization: how gradient descent walks to a solution, and how wide a network must be to have one.
 
 Part one, least squares f(theta) = y with n equations and p > n parameters, J = df/dtheta of shape (n, p), r = f - y:
 gradient descent converges to a global minimum at a geometric rate, ends close to the nearest one, on a path of length
 at most |r_0| / alpha, where alpha <= sigma(J) <= beta along the path (Oymak and Soltanolkotabi, ICML 2019; Liu, Zhu
 and Belkin, arXiv:2003.00307). Is the path the shortest one, as the title asks?
 
-Part two, one hidden ReLU layer on n random labels: theorems ask for n, n^{3/2}, n^2, n^6 or n^8 neurons. How many does
-training need, under a budget of steps that is spelled out?
+Part two, one hidden ReLU layer on n random labels: widths n, n^{3/2}, n^2, n^6 and n^8 were proved to suffice. How
+many neurons does training need, under a budget of steps that is spelled out?
 
 Conventions: in part one the loss is |r|^2 / 2, a sum over the points, and the step size is that of
 theta <- theta - eta J^T r (the problem names the sum as its aggregate). In part two it is the mean of (f - y)^2.
@@ -34,7 +34,7 @@ ASSAY = Assay(
     name="overparameterization",
     sentence=(
         "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along "
-        "a path that is hardly longer than a linear model's; and it needs far fewer neurons than theorems ask for."
+        "a path that is hardly longer than a linear model's; and it needs fewer neurons than were proved to suffice."
     ),
     mathematics=MATHEMATICS,
     papers=("oymak2019shortest", "liu2020landscapes", "song2021subquadratic", "lecture_sgd"),

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 LEAST_N = 64
 """The exponent of m*(n) is fitted from so many points on: below it a few neurons are needed whatever n is."""
+_REAL = ("step_factor", "adam_lr", "gd_lr", "theory_exponents")
+_LEAST_CONFLICT = 8
 
 
 @dataclass(frozen=True)
@@ -19,7 +22,7 @@ class Config:
     wide: tuple[int, ...] = (100, 400)
     """Part one: widths m at which the statements are made, increasing."""
     narrow: tuple[int, ...] = (12, 25)
-    """Part one: narrower widths beside them; the first is the control of near-minimal distance."""
+    """Part one: narrower widths beside them; the controls of what is said of distances."""
     collapsed: int = 6
     """Part one: a width at which the Jacobian loses its rank on the way."""
     near_width: int = 400
@@ -33,9 +36,9 @@ class Config:
     collapsed_seeds: int = 20
     """Part one: seeds of the collapsed width, where only some collapse."""
     checkpoints: int = 25
-    """Part one: how many times, evenly spaced, the spectrum of J is taken; eight more fall before the first."""
-    slides: int = 400
-    """Part one: iterations of the search for the nearest solution."""
+    """Part one: how many times, evenly spaced, the spectrum of J is taken; fourteen more fall before the first."""
+    slides: int = 1_200
+    """Part one: iterations of each search for the nearest solution, at most."""
     law_n: tuple[int, ...] = (32, 64, 128, 256)
     """Part two: numbers of points N(0, I) with random labels -1 and +1; the exponent is fitted from 64 on."""
     widths: tuple[int, ...] = (3, 4, 5, 7, 9, 12, 16, 21, 28, 38)
@@ -47,7 +50,7 @@ class Config:
     budget_n: int = 64
     """Part two: points, one of `law_n`, for which budgets are compared."""
     adam_budgets: tuple[int, ...] = (500, 1_000, 4_000)
-    """Part two: steps of Adam at `budget_n`, one run each."""
+    """Part two: steps of Adam at `budget_n`, one run each; the least is that of `gd_budgets`."""
     gd_n: tuple[int, ...] = (64,)
     """Part two: numbers of points for gradient descent, `budget_n` among them."""
     gd_lr: tuple[float, ...] = (0.05, 0.1)
@@ -76,8 +79,10 @@ class Config:
             values = value if isinstance(value, tuple) else (value,)
             if name != "batches" and not values:
                 raise ValueError(f"{name} must name at least one value")
-            if name != "seed" and values and min(values) <= 0:
-                raise ValueError(f"{name} must be positive, got {value}")
+            if not all(math.isfinite(v) and (v > 0 or name == "seed") for v in values):
+                raise ValueError(f"{name} must be positive and finite, got {value}")
+            if name not in _REAL and any(v != int(v) for v in values):
+                raise ValueError(f"{name} must be whole, got {value}")
             if isinstance(value, tuple) and list(value) != sorted(set(value)):
                 raise ValueError(f"{name} must increase, got {value}")
         if self.seed < 0:
@@ -106,11 +111,26 @@ class Config:
         for name in ("widths", "gd_budgets", "adam_budgets"):
             if len(getattr(self, name)) < 2:
                 raise ValueError(f"{name} needs at least two values, got {getattr(self, name)}")
-        if min(self.law_n) < 2 or self.theory_n < 2:
-            raise ValueError(f"law_n and theory_n must be at least 2, got {self.law_n} and {self.theory_n}")
+        if min(self.adam_budgets) != min(self.gd_budgets):
+            raise ValueError(
+                f"adam_budgets and gd_budgets must begin alike, got {self.adam_budgets} and {self.gd_budgets}"
+            )
+        if min(self.adam_budgets) == self.law_steps or max(self.gd_budgets) == self.law_steps:
+            raise ValueError(
+                f"law_steps must lie between the least and the largest of gd_budgets {self.gd_budgets}, "
+                f"got {self.law_steps}"
+            )
+        if min(self.law_n) < _LEAST_CONFLICT:
+            raise ValueError(f"law_n must be at least {_LEAST_CONFLICT} for two conflicting points, got {self.law_n}")
+        if round(2 * self.theory_n / self.d) < 1:
+            raise ValueError(f"theory_n must be so large that 2 theory_n / d rounds to a neuron, got {self.theory_n}")
         if sum(n >= LEAST_N for n in self.law_n) < 2:
             raise ValueError(f"law_n needs two values from {LEAST_N} on for an exponent, got {self.law_n}")
         if self.conflicts > self.law_seeds:
             raise ValueError(f"conflicts must be at most law_seeds = {self.law_seeds}, got {self.conflicts}")
         if any(batch > self.budget_n for batch in self.batches):
             raise ValueError(f"batches must be at most budget_n = {self.budget_n}, got {self.batches}")
+        if len(self.batches) > 2:
+            raise ValueError(f"batches may name two sizes at most, got {self.batches}")
+        if len(self.narrow) < 2:
+            raise ValueError(f"narrow needs at least two widths, got {self.narrow}")

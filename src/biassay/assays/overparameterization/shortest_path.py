@@ -20,7 +20,10 @@ from .config import Config
 from .linearised import linear_descent
 from .smooth_network import jacobian, least_squares, outputs, pull_back, tangent_kernel
 
-_EARLY = 8
+CONVERGED = 1e-3
+"""The search for the nearest solution has converged where the part along the manifold is below this."""
+_TOLERANCE = 5e-4
+_EARLY = 14
 _PART = 1
 
 
@@ -88,9 +91,9 @@ def walk(config: Config, m: int) -> Walk:
 
 
 def nearest(at: Points, end: Float[np.ndarray, "m d"], slides: int) -> NearestMinimum:
-    """The solution nearest to the start: slid from gradient descent's solution and from the linear model's.
+    """The solution nearest to the start: slid from gradient descent's solution, the linear model's, and between them.
 
-    The nearer of the two counts. It is a local minimum of the distance, and an upper bound on the least one.
+    The nearest of the three counts. It is a local minimum of the distance, and an upper bound on the least one.
     """
 
     def residual(theta: np.ndarray) -> np.ndarray:
@@ -102,8 +105,8 @@ def nearest(at: Points, end: Float[np.ndarray, "m d"], slides: int) -> NearestMi
     anchor = at.W.ravel()
     linear = anchor - np.linalg.lstsq(slopes(anchor), residual(anchor), rcond=None)[0]
     found = [
-        nearest_minimum(residual, slopes, start, anchor, slides=slides, tolerance=1e-4)
-        for start in (end.ravel(), linear)
+        nearest_minimum(residual, slopes, start, anchor, slides=slides, tolerance=_TOLERANCE)
+        for start in (end.ravel(), linear, (end.ravel() + linear) / 2)
     ]
     return min(found, key=lambda solution: solution.distance)
 
@@ -148,6 +151,7 @@ def compare(path: Walk, slides: int) -> dict[str, np.ndarray]:
             "nearest": np.array(close.distance),
             "nearest_residual": np.array(close.residual),
             "tangential": np.array(close.tangential),
+            "nearest_converged": np.array(close.tangential < CONVERGED),
         }
         for name, value in numbers.items():
             found.setdefault(name, []).append(value)
@@ -169,6 +173,7 @@ WORDS = {
     "nearest": "distance of the start from the nearest solution found",
     "nearest_residual": "residual norm at the nearest solution found",
     "tangential": "part along the manifold of the nearest solution's displacement",
+    "nearest_converged": "whether the search converged; where not, the nearest distance is only an upper bound",
     "path": "length of the path",
     "eta": "step size",
 }

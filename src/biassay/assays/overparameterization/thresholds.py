@@ -32,7 +32,8 @@ def threshold(success: Bool[np.ndarray, "... width"], widths: Int[np.ndarray, " 
     """Each seed's own threshold, of the shape of `success` without its last axis."""
     log = np.log(np.asarray(widths, float))
     to_next = np.append(np.diff(log), log[-1] - log[-2])
-    return np.exp(log[0] + (~np.asarray(success, bool) * to_next).sum(axis=-1))
+    # Twelve digits, so that a threshold on the grid is the grid's number, and no change of it is exactly none.
+    return np.round(np.exp(log[0] + (~np.asarray(success, bool) * to_next).sum(axis=-1)), 12)
 
 
 def best_of_grid(success: Bool[np.ndarray, "lr ... seed width"]) -> Bool[np.ndarray, "... seed width"]:
@@ -44,7 +45,8 @@ def best_of_grid(success: Bool[np.ndarray, "lr ... seed width"]) -> Bool[np.ndar
 def exponents(thresholds: Float[np.ndarray, "n seed"], n: Int[np.ndarray, " n"]) -> Float[np.ndarray, " seed"]:
     """The slope of log threshold in log n by least squares, seed by seed."""
     away = np.log(n) - np.log(n).mean()
-    return away @ np.log(thresholds) / (away @ away)
+    # Twelve digits, so that equal thresholds have the exponent 0 and not round-off.
+    return np.round(away @ np.log(thresholds) / (away @ away), 12) + 0.0
 
 
 def parameters(width: Float[np.ndarray, "..."], d: int) -> Float[np.ndarray, "..."]:

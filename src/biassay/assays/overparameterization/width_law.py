@@ -153,14 +153,16 @@ def enough_in_theory(n: int, exponent: float) -> int:
 
 
 def enough_in_practice(n: int, d: int) -> int:
-    """The width 2 n / d, rounded: about two parameters a point."""
+    """The width 2 n / d, rounded: about two parameters a point. `Config` refuses an n so small that it is 0."""
     return round(2 * n / d)
 
 
-def at_width(config: Config, width: int) -> Bool[np.ndarray, "criterion seed"]:
-    """Gradient descent at one width of any size on `theory_n` points, for `law_steps` or until every seed fits.
+def at_width(config: Config, width: int) -> Bool[np.ndarray, " seed"]:
+    """Whether gradient descent gets all signs right at one width of any size on `theory_n` points.
 
-    The step size is min(.05, 1/m): the largest curvature grows in proportion to the width.
+    It stops after `law_steps`, or at the first of about 40 evenly spaced looks at which every seed has accuracy 1. The
+    error is then far from its end, so that a small error is no criterion here. The step size is min(.05, 1/m): the
+    largest curvature grows in proportion to the width.
     """
     labels = draw_labels(config.seed, config.law_seeds, config.theory_n, config.d)
     lr = min(0.05, 1 / width)
@@ -177,7 +179,7 @@ def at_width(config: Config, width: int) -> Bool[np.ndarray, "criterion seed"]:
         until=lambda last: bool((last["fit"][:, 0] == 1).all()),
         label=f"gradient descent, {width} neurons",
     )
-    return fitted(run.data["fit"].values[:, -1]).T
+    return run.data["fit"].values[:, -1, 0] == 1
 
 
 def measure_widths(config: Config) -> xr.Dataset:
@@ -198,9 +200,9 @@ def measure_widths(config: Config) -> xr.Dataset:
         ),
         "adam_budget_fits": (("adam_budget", *own), adam[config.budget_n][0], "whether Adam fits, by its budget"),
         "gd_fits": (("gd_n", *constant_step), descent, "whether gradient descent fits, by its budget"),
-        "theory_fits": (("exponent", "criterion", "law_seed"), np.stack(theory), "whether gradient descent fits"),
+        "theory_fits": (("exponent", "law_seed"), np.stack(theory), "whether gradient descent fits"),
         "practice_fits": (
-            ("criterion", "law_seed"),
+            ("law_seed",),
             at_width(config, enough_in_practice(config.theory_n, config.d)),
             "whether gradient descent fits at width 2 n / d",
         ),
