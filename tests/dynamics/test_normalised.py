@@ -57,7 +57,7 @@ def test_a_tiny_gradient_moves_as_far():
     """The gradient of the logistic loss at margin 600 is some 1e-260; its powers would underflow."""
     problem = linear_classifier(jnp.array([[3.0, 1.0]]), jnp.ones(1), "logistic")
     start = np.array([200.0, 0.0])
-    for p in (1.0, 4 / 3, 4.0, INF):
+    for p in (1.0, 4 / 3, 2.0, 4.0, INF):
         moved = one_step(problem, NormalisedSteepestDescent(0.1, p), start) - start
         assert np.linalg.norm(moved, p) == pytest.approx(0.1, rel=1e-9)
     assert np.abs(one_step(problem, GradientDescent(0.1), start) - start).max() < 1e-250
@@ -81,6 +81,16 @@ def test_spectral_descent_moves_by_the_polar_factor():
     assert np.sum(g * v) == pytest.approx(np.linalg.norm(g, "nuc"), rel=1e-12)
     frobenius = one_step(problem, NormalisedSteepestDescent(0.1, 2.0), start)
     assert np.abs(frobenius - start + 0.1 * v).max() > 1e-2
+
+
+def test_spectral_descent_rests_across_a_gradient_of_low_rank():
+    """One point of rank 1: the gradient is a multiple of it, and so is the step; U V^T of a whole basis is not."""
+    point = np.outer([1.0, -2.0, 0.5], [0.3, 1.0, -1.0, 2.0])
+    problem = linear_classifier(jnp.asarray(point[None]), jnp.ones(1), "log_sum_exp")
+    moved = one_step(problem, SpectralDescent(0.1), np.zeros((3, 4)))
+    np.testing.assert_allclose(moved, 0.1 * point / np.linalg.norm(point), atol=1e-15)
+    U, _, Vt = np.linalg.svd(point, full_matrices=False)
+    assert np.abs(0.1 * U @ Vt - moved).max() > 1e-2
 
 
 def test_spectral_descent_of_a_vector_is_normalised_gradient_descent():

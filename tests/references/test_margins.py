@@ -79,6 +79,8 @@ def test_each_optimality_condition_is_checked():
     assert kkt_residual(X, y, 1.01 * w, 1.01 * alpha) > 1e-3
     assert kkt_residual(X, y, w, np.zeros_like(alpha)) == pytest.approx(1)
     assert kkt_residual(X, y, np.zeros_like(w), alpha) == np.inf
+    for broken in ((w * np.nan, alpha), (w, alpha * np.nan), (w * np.inf, alpha), (np.append(np.nan, w[1:]), alpha)):
+        assert kkt_residual(X, y, *broken) == np.inf
     negative = alpha - 0.1 * alpha.max()
     assert kkt_residual(X, y, negative @ signed_rows(X, y), negative) > 1e-3
     loose = np.argmax(signed_rows(X, y) @ w)
@@ -101,6 +103,38 @@ def test_margins_scale_with_the_data(scale):
         lambda X, y: spectral_margin(X, y, (2, 3)),
     ):
         assert largest(scale * X, y).margin == pytest.approx(scale * largest(X, y).margin, rel=1e-9)
+
+
+@pytest.mark.parametrize("scale", [1e-160, 1e200])
+def test_data_whose_squares_are_no_numbers(scale):
+    """Margins of any norm are numbers still; the weights alpha of `hard_margin` go as 1 / X^2 and are not."""
+    X, y = separable(2, 15, 6)
+    for largest in (l1_margin, linf_margin, lambda X, y: lp_margin(X, y, 3.0)):
+        assert largest(scale * X, y).margin == pytest.approx(scale * largest(X, y).margin, rel=1e-9)
+    with pytest.raises(ValueError, match="beyond float64"):
+        hard_margin(scale * X, y)
+    with pytest.raises(ValueError, match="not separable"):
+        hard_margin(scale * np.vstack([X, -X]), np.append(y, y))
+
+
+def test_points_beyond_the_largest_number_are_refused():
+    with pytest.raises(ValueError, match="too long"):
+        hard_margin(np.full((2, 4), 1.5e308), np.ones(2))
+
+
+@pytest.mark.parametrize("scale", [1e-149, 1e149])
+def test_a_square_near_the_ends_of_float64_is_no_matter(scale):
+    X, y = separable(2, 15, 6)
+    found, there = hard_margin(X, y), hard_margin(scale * X, y)
+    assert there.margin == pytest.approx(scale * found.margin, rel=1e-12)
+    np.testing.assert_allclose(there.w * scale, found.w, rtol=1e-12)
+    assert there.kkt < 1e-10
+
+
+def test_the_slack_is_that_of_the_solution_as_it_came():
+    """Round-off and no more, also where w itself is scaled to a smallest margin of exactly 1; not identically 0."""
+    found = [hard_margin(*separable(seed)).slack for seed in range(20)]
+    assert 0 < np.abs(found).max() < 1e-12
 
 
 def test_points_of_very_different_lengths_do_not_matter():
@@ -155,6 +189,11 @@ def test_data_that_only_an_intercept_separates_are_refused():
         hard_margin(X, y)
     with pytest.raises(ValueError, match="not separable"):
         hard_margin(np.zeros((2, 2)), np.array([1.0, -1.0]))
+
+
+def test_a_plane_that_separates_by_less_than_round_off_is_told_so():
+    with pytest.raises(ValueError, match="or by less than 1e-07 of the longest"):
+        hard_margin(np.array([[1.0, 1e-9], [-1.0, 1e-9]]), np.ones(2))
 
 
 @pytest.mark.parametrize(

@@ -20,9 +20,6 @@ def steepest_direction(g: PyTree, p: float) -> PyTree:
     leaves = jax.tree.leaves(g)
     if p == float("inf"):
         return jax.tree.map(jnp.sign, g)
-    if p == 2:
-        norm = jnp.sqrt(sum(jnp.sum(leaf * leaf) for leaf in leaves))
-        return jax.tree.map(lambda leaf: leaf / jnp.where(norm > 0, norm, 1.0), g)
     largest = jnp.max(jnp.stack([jnp.max(jnp.abs(leaf)) for leaf in leaves]))
     unit = jnp.where(largest > 0, largest, 1.0)
     if p == 1:
@@ -76,9 +73,9 @@ class NormalisedSteepestDescent(AbstractDynamics):
 class SpectralDescent(AbstractDynamics):
     """w <- w - lr U V^T with the full gradient U S V^T (singular value decomposition): steps of spectral norm lr.
 
-    The exact polar factor, which Muon's iteration approximates. A parameter that is a vector counts as a matrix with
-    one row. On separable data the bias is the largest margin in the spectral norm: Fan, Schmidt, Thrampoulidis,
-    NeurIPS 2025, arXiv 2502.04664.
+    The exact polar factor, which Muon's iteration approximates; singular values within round-off of 0 count as 0, as
+    their factors are arbitrary. A parameter that is a vector counts as a matrix with one row. On separable data the
+    bias is the largest margin in the spectral norm: Fan, Schmidt, Thrampoulidis, NeurIPS 2025, arXiv 2502.04664.
 
     Args:
         lr: step size, or a schedule step -> step size.
@@ -102,9 +99,10 @@ class SpectralDescent(AbstractDynamics):
         lr = step_size(self.lr, state)
 
         def move(w: Array, g: Array) -> Array:
-            U, _, Vt = jnp.linalg.svd(jnp.atleast_2d(g), full_matrices=False)
-            # The factors of a zero gradient are arbitrary: rest.
-            return w - lr * jnp.any(g != 0) * (U @ Vt).reshape(w.shape)
+            U, s, Vt = jnp.linalg.svd(jnp.atleast_2d(g), full_matrices=False)
+            # The factors of a vanishing singular value are arbitrary: no move along them, nor on a zero gradient.
+            known = s > jnp.finfo(s.dtype).eps * max(U.shape[0], Vt.shape[1]) * s[0]
+            return w - lr * ((U * known) @ Vt).reshape(w.shape)
 
         return jax.tree.map(move, params, problem.gradient(params)), state + 1
 

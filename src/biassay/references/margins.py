@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float
 from scipy.optimize import nnls
 
 _SUPPORT = 1e-9
+_NARROWEST = 1e-7
 _VANISHED = 1e-10
 _NEWTON_STEPS = 60
 _EPS = float(np.finfo(float).eps)
@@ -30,6 +31,8 @@ class HardMargin(NamedTuple):
             more support vectors than dimensions) some of the weights are zero; `residual_limit` spreads them.
         support: the support vectors (n,), the rows with a_n . w = 1 whether or not their weight is zero.
         kkt: the residual of the optimality conditions, see `kkt_residual`.
+        slack: the smallest a_n . w - 1 of the w that was solved for, before its round-off was scaled away: how exact
+            the solution is as it came.
     """
 
     w: Float[np.ndarray, " d"]
@@ -37,6 +40,7 @@ class HardMargin(NamedTuple):
     alpha: Float[np.ndarray, " n"]
     support: Bool[np.ndarray, " n"]
     kkt: float
+    slack: float
 
 
 class ResidualLimit(NamedTuple):
@@ -85,22 +89,15 @@ def hard_margin(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> Hard
     whose w has another direction unless b happens to be 0, while nothing warns of it. `kkt_residual` tells them apart.
     An intercept that is trained like the other weights is a constant column of X, and is then part of |w|.
 
+    Lengths are measured in units of the longest point, so that the size of the data does not matter as long as their
+    answer is a number: w goes as 1 / X and alpha as 1 / X^2.
+
     Raises:
-        ValueError: what `signed_rows` refuses, or the data are not separable by a plane through the origin: to
-            round-off the origin is a convex combination of the a_n (Gordan's alternative), that is, the least-squares
-            problem has residual 0. Margins below 1e-7 of the longest point count as none.
+        ValueError: what `scaled_rows` and `least_distance` refuse, or alpha is beyond the range of float64 (entries of
+            X below some 1e-150 or above some 1e150).
     """
-    A = signed_rows(X, y)
-    scale = np.linalg.norm(A, axis=1).max()
-    if scale == 0:
-        raise ValueError("the data are not separable: every point is the origin")
-    rows = A / scale
-    u, distance = nnls(np.vstack([rows.T, np.ones(len(rows))]), np.append(np.zeros(rows.shape[1]), 1.0))
-    if distance < 1e-7:
-        raise ValueError(
-            "the data are not separable by a plane through the origin: "
-            f"a convex combination of the y_n x_n has length {np.linalg.norm(u @ rows) / max(u.sum(), _EPS):.1g}"
-        )
+    rows, scale = scaled_rows(X, y)
+    u = least_distance(rows)
     active = np.flatnonzero(u)
     alpha = np.zeros(len(rows))
     alpha[active] = u[active] / (1 - u.sum())
@@ -110,10 +107,51 @@ def hard_margin(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> Hard
     else:
         w = alpha @ rows
     # Round-off must not leave a constraint violated: the smallest margin is made 1.
-    stretch = 1 / (rows @ w).min()
-    w, alpha = stretch * w, stretch * alpha
-    w, alpha = w / scale, alpha / scale**2
-    return HardMargin(w, 1 / float(np.linalg.norm(w)), alpha, A @ w < 1 + _SUPPORT, kkt_residual(X, y, w, alpha))
+    smallest = float((rows @ w).min())
+    w, alpha = w / smallest, alpha / smallest
+    kkt = _kkt(rows, w, alpha)
+    support, margin = rows @ w < 1 + _SUPPORT, scale / float(np.linalg.norm(w))
+    with np.errstate(over="ignore", under="ignore"):
+        w, alpha = w / scale, alpha / scale / scale
+    heaviest = float(alpha.max())
+    if not (np.isfinite(w).all() and np.finfo(float).tiny <= heaviest < np.inf and np.isfinite(kkt)):
+        raise ValueError(f"the weights alpha are beyond float64 for points of length {scale:.1g}: rescale X")
+    return HardMargin(w, margin, alpha, support, kkt, smallest - 1)
+
+
+def scaled_rows(X: Float[np.ndarray, "n d"], y: Float[np.ndarray, " n"]) -> tuple[Float[np.ndarray, "n d"], float]:
+    """The rows a_n over the length of the longest, and that length; no square of an entry can overflow or vanish.
+
+    Raises:
+        ValueError: what `signed_rows` refuses, every point is the origin, or the longest length is no finite number.
+    """
+    A = signed_rows(X, y)
+    largest = float(np.abs(A).max())
+    if largest == 0:
+        raise ValueError("the data are not separable: every point is the origin")
+    A = A / largest
+    length = float(np.linalg.norm(A, axis=1).max())
+    if not np.isfinite(largest * length):
+        raise ValueError(f"X holds points too long for float64, with entries of {largest:.1g}")
+    return A / length, largest * length
+
+
+def least_distance(rows: Float[np.ndarray, "n d"]) -> Float[np.ndarray, " n"]:
+    """The u >= 0 that minimises |A^T u|^2 + (1 . u - 1)^2, for the rows of A no longer than 1; see `hard_margin`.
+
+    Raises:
+        ValueError: the data are not separable by a plane through the origin, or by less than 1e-7 of the longest
+            point: to round-off the origin is a convex combination of the rows (Gordan's alternative), that is, the
+            least-squares problem has residual 0.
+    """
+    u, distance = nnls(np.vstack([rows.T, np.ones(len(rows))]), np.append(np.zeros(rows.shape[1]), 1.0))
+    if distance < _NARROWEST:
+        length = np.linalg.norm(u @ rows) / max(u.sum(), _EPS)
+        raise ValueError(
+            f"the data are not separable by a plane through the origin, or by less than {_NARROWEST:g} of the longest "
+            f"point: a convex combination of the y_n x_n has {length:.1g} of its length"
+        )
+    return u
 
 
 def _equalise(S: Float[np.ndarray, "k d"]) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, " k"]]:
@@ -133,20 +171,25 @@ def kkt_residual(
 
     The largest of four numbers without units: stationarity |w - A^T alpha| / |w|; violation max_n (1 - a_n . w);
     negative weight max_n (-alpha_n) / |w|^2; slackness sum_n |alpha_n (a_n . w - 1)| / |w|^2. At the optimum
-    sum_n alpha_n = |w|^2. For w = 0 it is infinite.
+    sum_n alpha_n = |w|^2. It is infinite for w = 0, and where one of the four is not a finite number.
     """
-    A = signed_rows(X, y)
-    size = float(w @ w)
-    if size == 0:
-        return float("inf")
-    slack = A @ w - 1
-    conditions = (
-        np.linalg.norm(w - alpha @ A) / np.sqrt(size),
-        np.max(-slack),
-        np.max(-alpha) / size,
-        np.sum(np.abs(alpha * slack)) / size,
-    )
-    return float(max(0.0, *conditions))
+    return _kkt(signed_rows(X, y), w, alpha)
+
+
+def _kkt(A: Float[np.ndarray, "n d"], w: Float[np.ndarray, " d"], alpha: Float[np.ndarray, " n"]) -> float:
+    with np.errstate(over="ignore", invalid="ignore"):
+        size = float(w @ w)
+        if size == 0:
+            return float("inf")
+        slack = A @ w - 1
+        conditions = (
+            np.linalg.norm(w - alpha @ A) / np.sqrt(size),
+            np.max(-slack),
+            np.max(-alpha) / size,
+            np.sum(np.abs(alpha * slack)) / size,
+        )
+    # Python's max would pass over a NaN.
+    return float(max(0.0, *conditions)) if np.isfinite(conditions).all() else float("inf")
 
 
 def residual_limit(

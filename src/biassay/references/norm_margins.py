@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.optimize import linprog
 
-from .margins import hard_margin, signed_rows
+from .margins import least_distance, scaled_rows
 
 _GAP = 1e-7
 _SHRINK = 0.1
@@ -121,11 +121,10 @@ def margin_norm(w: Float[np.ndarray, " d"], norm: float | str, shape: tuple[int,
 
 
 def _separable(X: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, float]:
-    """The rows a_n over the length of the longest, and that length; `hard_margin` refuses what is not separable."""
-    hard_margin(X, y)
-    A = signed_rows(X, y)
-    scale = float(np.linalg.norm(A, axis=1).max())
-    return A / scale, scale
+    """The rows a_n over the length of the longest, and that length; `least_distance` refuses what is not separable."""
+    rows, scale = scaled_rows(X, y)
+    least_distance(rows)
+    return rows, scale
 
 
 def _bracket(

@@ -194,7 +194,7 @@ CLAIMS = (
     ),
     _claim(
         "hard-margin-feasible",
-        "The smallest margin of the reference is 1.",
+        "The smallest margin of the reference is 1, before its round-off is scaled away.",
         (-1e-10, 1e-10),
         lambda data: data["slack"].values,
         control=lambda data: data["svc_slack"].values,
@@ -253,13 +253,16 @@ CLAIMS = (
     ),
     _claim(
         "own-geometry",
-        "On the normalised loss each optimizer of the card reaches the largest margin in its own geometry.",
+        "On the normalised loss SGD and heavy ball (L2), Adam, sign descent, Lion and RMSProp (Linf), greedy "
+        "coordinate descent (L1) and spectral descent (spectral) reach the largest margin in their geometry; Muon is "
+        "judged separately.",
         (0.98, INF),
         _claimed(own=True),
         control=_claimed(own=False),
         control_says="the largest of the same optimizers' ratios in the other geometries",
         control_region=(-INF, 0.96),
-        **STEEPEST,
+        cite="gunasekar2018geometry,zhang2024adam,fan2025spectral",
+        provenance="read",
     ),
     _claim(
         "steepest-p-norm",

@@ -24,11 +24,11 @@ def hard_margins(points: Points) -> xr.Dataset:
     for x, y in zip(points.x, points.y, strict=True):
         exact, (w, alpha) = hard_margin(x, y), with_intercept(x, y)
         cosine = w @ exact.w / np.linalg.norm(w) / np.linalg.norm(exact.w)
-        slack = [np.min(y * (x @ v)) - 1 for v in (exact.w, w)]
-        rows.append([exact.kkt, slack[0], kkt_residual(x, y, w, alpha), slack[1], cosine, exact.support.sum()])
+        slack = np.min(y * (x @ w)) - 1
+        rows.append([exact.kkt, exact.slack, kkt_residual(x, y, w, alpha), slack, cosine, exact.support.sum()])
     names = {
         "kkt": "residual of the optimality conditions of the exact solution",
-        "slack": "smallest margin of the exact solution, less 1",
+        "slack": "smallest margin of the exact solution as it was solved for, less 1",
         "svc_kkt": "residual of the same conditions, machine with an intercept",
         "svc_slack": "smallest margin without the intercept, less 1, machine with an intercept",
         "svc_cosine": "cosine between the two solutions",

@@ -74,22 +74,18 @@ def draw_points(seed: int, seeds: int, n: int, shape: tuple[int, ...]) -> Points
     return Points(np.stack(x), np.stack(y), seed)
 
 
-@lru_cache(maxsize=8)
-def _maximum_margins(seed: int, seeds: int, n: int, shape: tuple[int, ...]) -> Float[np.ndarray, "seed norm"]:
-    points = draw_points(seed, seeds, n, shape)
-
-    def largest(x: np.ndarray, y: np.ndarray) -> list[float]:
-        flat = x.reshape(n, -1)
-        found = [l1_margin(flat, y).margin, hard_margin(flat, y).margin, linf_margin(flat, y).margin]
-        return [*found, spectral_margin(flat, y, cast(tuple[int, int], shape)).margin] if len(shape) == 2 else found
-
-    return np.array([largest(x, y) for x, y in zip(points.x, points.y, strict=True)])
+@lru_cache(maxsize=64)
+def _largest_margins(x: bytes, y: bytes, n: int, shape: tuple[int, ...]) -> tuple[float, ...]:
+    """gamma_G of one set of points, known by their numbers."""
+    flat, labels = np.frombuffer(x).reshape(n, -1), np.frombuffer(y)
+    found = (l1_margin(flat, labels).margin, hard_margin(flat, labels).margin, linf_margin(flat, labels).margin)
+    return (*found, spectral_margin(flat, labels, cast(tuple[int, int], shape)).margin) if len(shape) == 2 else found
 
 
 def maximum_margins(points: Points) -> Float[np.ndarray, "seed norm"]:
-    """gamma_G of points from `draw_points` for every one of their geometries."""
-    seeds, n = points.y.shape
-    return _maximum_margins(points.seed, seeds, n, points.shape)
+    """gamma_G of every set of points for every one of their geometries; solved for once."""
+    pairs = zip(np.asarray(points.x, float), np.asarray(points.y, float), strict=True)
+    return np.array([_largest_margins(x.tobytes(), y.tobytes(), len(y), points.shape) for x, y in pairs])
 
 
 def geometry_norms(w: Float[np.ndarray, "..."], shape: tuple[int, ...]) -> Float[np.ndarray, "... norm"]:
