@@ -16,7 +16,7 @@ fresh = rng.normal(size=(1000, 20))
 best = ba.references.hard_margin(x, y)
 print(f"largest margin {best.margin:.4f}, attained at {best.support.sum()} support vectors")
 
-# A 3-layer ReLU network with about 4 weights a point: zero error on every label, true or not.
+# A 3-layer ReLU network with about 4 hidden weights a point: every label is fitted up to rounding, true or not.
 memorizer = ba.references.memorize(x, y)
 agreement = np.mean(np.sign(memorizer(fresh)) == np.sign(fresh @ best.w))
 print(f"memorizer: largest error {np.abs(memorizer(x) - y).max():.0e}, {memorizer.hidden_weights} hidden weights")

@@ -147,7 +147,7 @@ CATALOGUE: dict[str, Entry] = {
             "gd-needs-more-width-error",
             "gd-needs-more-width-error-steps",
         ),
-        seconds=30.0,
+        seconds=25.0,
         papers=(
             "yun2019memorizers",
             "liu2020bad",
