@@ -9,12 +9,14 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 
 import biassay as ba
 import small
 from biassay.assays.overparameterization import ASSAY, Config
 from biassay.assays.overparameterization.linearised import linear_descent
-from biassay.assays.overparameterization.shortest_path import checkpoint_steps, draw, nearest
+from biassay.assays.overparameterization.path_measures import narrow_growth
+from biassay.assays.overparameterization.shortest_path import checkpoint_steps, draw, nearest, walk
 from biassay.assays.overparameterization.smooth_network import (
     gradient,
     jacobian,
@@ -32,6 +34,7 @@ from biassay.assays.overparameterization.thresholds import (
     threshold,
 )
 from biassay.assays.overparameterization.width_law import draw_labels, fit, lanes, masked_network
+from biassay.assays.overparameterization.width_measures import gd_thresholds, saved
 from biassay.dynamics import GradientDescent, Travelled, TunedOptax
 from biassay.models import mlp
 from biassay.models.linear_regression import linear_regression
@@ -40,6 +43,7 @@ from biassay.references import min_norm
 from biassay.simulation import PerSeed
 
 SMALL = small.CONFIGS["overparameterization"]
+CLAIMS = {claim.name: dataclasses.replace(claim, min_seeds=1) for claim in ASSAY.claims}
 
 pytestmark = pytest.mark.xdist_group("overparameterization")
 
@@ -115,7 +119,7 @@ def test_checkpoints_grow_to_the_end_and_begin_at_the_start():
     assert steps[0] == 0
     assert steps[-1] == 5000
     assert (np.diff(steps) > 0).all()
-    assert len(steps) == len(checkpoint_steps(20_000, 25)) == 34
+    assert len(steps) == len(checkpoint_steps(20_000, 25)) == 40
     assert (np.diff(checkpoint_steps(500, 25)) > 0).all()
 
 
@@ -137,16 +141,38 @@ def test_the_nearest_solution_is_one_and_is_nearer(data):
     np.testing.assert_allclose(from_elsewhere.distance, data["nearest"].isel(seed=0, m=-1), rtol=0.02)
 
 
-def test_the_spectrum_is_that_of_the_jacobian(data):
-    at = draw(SMALL, SMALL.seed, SMALL.narrow[0])
-    sigma = np.linalg.svd(jacobian(at.W, at.x), compute_uv=False)
-    first = data.isel(seed=0, m=0, checkpoint=0)
-    np.testing.assert_allclose(first["alpha"], sigma[-1], rtol=1e-8)
-    np.testing.assert_allclose(first["beta"], sigma[0], rtol=1e-12)
-    np.testing.assert_allclose(first["eta"], 0.5 / sigma[0] ** 2, rtol=1e-12)
-    lowest = data["alpha"].min("checkpoint")
-    assert (data["alpha"] ** 2 >= lowest**2).all()
+def test_the_spectrum_is_that_of_the_jacobian_at_every_checkpoint(data, x64):
+    one = dataclasses.replace(SMALL, seeds=1)
+    path = walk(one, SMALL.narrow[0])
+    at, told = path.points[0], data.isel(seed=0, m=0)
+    sigma = np.array([np.linalg.svd(jacobian(W, at.x), compute_uv=False) for W in path.W[0]])
+    np.testing.assert_allclose(told["alpha"], sigma[:, -1], rtol=1e-8)
+    np.testing.assert_allclose(told["beta"], sigma[:, 0], rtol=1e-12)
+    np.testing.assert_allclose(told["eta"], 0.5 / sigma[0, 0] ** 2, rtol=1e-12)
+    # The spectrum at the start is not the one at a later checkpoint.
+    assert abs(sigma[-1, -1] / sigma[0, -1] - 1) > 1e-3
+    residual = np.array([np.linalg.norm(outputs(W, at.x) - at.y) for W in path.W[0]])
+    np.testing.assert_allclose(told["residual"], residual, rtol=1e-8, atol=1e-12)
     assert (data["path"] >= data["distance"] * (1 - 1e-12)).all()
+
+
+def test_a_search_cut_short_is_told(data):
+    assert (data["nearest_converged"] == (data["tangential"] < 1e-3)).all()
+    at = draw(SMALL, SMALL.seed, SMALL.wide[0])
+    end = at.W + 0.3 * np.random.default_rng(2).normal(size=at.W.shape)
+    cut, whole = nearest(at, end, 1), nearest(at, end, SMALL.slides)
+    assert cut.tangential > 1e-3 > whole.tangential
+    assert cut.distance > whole.distance
+    assert cut.residual < 1e-12
+
+
+def test_narrow_networks_are_a_control_only_where_the_search_converged(data):
+    short = data["nearest_converged"].copy(deep=True)
+    short[0, 0] = False
+    assert len(narrow_growth(data.assign(nearest_converged=short))) == int(short.isel(m=[0, 1]).all("m").sum())
+    nowhere = data.assign(nearest_converged=xr.zeros_like(short))
+    assert CLAIMS["nearer-when-wider"].judge(nowhere).outcome == "vacuous"
+    assert CLAIMS["near-minimal-distance"].judge(nowhere).outcome == "vacuous"
 
 
 # --- part two -------------------------------------------------------------------------------------------------------
@@ -242,39 +268,112 @@ def test_exponents_and_parameters():
 
 
 def test_the_small_run_says_what_it_must(data):
-    outcomes = {verdict.claim: verdict.outcome for verdict in ASSAY.judge(data)}
     for name in ("geometric-rate", "pl-star", "path-bound", "distance-bound"):
-        assert outcomes[name] in ("holds", "unclear"), name
-    assert outcomes["shortest-path-literally"] in ("fails", "unclear")
-    assert outcomes["theory-widths-suffice"] != "fails"
+        assert CLAIMS[name].judge(data).outcome == "holds", CLAIMS[name].judge(data)
+    assert CLAIMS["shortest-path-literally"].judge(data).outcome == "fails"
 
 
-@pytest.mark.parametrize("claim", ASSAY.claims, ids=lambda claim: claim.name)
-def test_the_control_in_the_place_of_the_measure_does_not_hold(data, claim):
-    swapped = dataclasses.replace(claim, measure=claim.control, min_seeds=1)
-    assert swapped.judge(data).outcome != "holds"
+def test_too_few_seeds_decide_nothing(data):
+    for claim in ASSAY.claims:
+        assert claim.judge(data).outcome != "holds"
 
 
-@pytest.mark.parametrize(
-    ("variable", "claim"),
-    [
-        ("path", "path-bound"),
-        ("pl_ratio", "pl-star"),
-        ("residual", "global-minimum"),
-        ("nearest", "near-minimal-distance"),
-    ],
-)
-def test_claims_fail_on_wrong_data(data, variable, claim):
-    factor = {"path": 1e3, "pl_ratio": 1e-3, "residual": 1.0, "nearest": 0.5}[variable]
-    wrong = data.assign({variable: data[variable] * factor})
-    if variable == "residual":
-        wrong["residual"] = wrong["residual"].clip(min=1e-3)
-    judge = {c.name: dataclasses.replace(c, min_seeds=1, control_region=None) for c in ASSAY.claims}[claim]
-    assert judge.judge(wrong).outcome == "fails"
+def test_each_seed_is_one_case(data):
+    for claim in ASSAY.claims[: list(CLAIMS).index("theory-widths-suffice")]:
+        assert claim.judge(data).n == SMALL.seeds, claim.name
+
+
+# On so small a run Adam and gradient descent save alike, and three seeds leave a mean's interval wide.
+UNDECIDED = {
+    "near-minimal-distance": "unclear",
+    "shortest-path-literally": "unclear",
+    "budget-saves-width": "vacuous",
+    "then-flat": "vacuous",
+    "adam-nearly-flat": "vacuous",
+    "budget-saves-width-small-error": "vacuous",
+    "then-flat-small-error": "vacuous",
+    "adam-nearly-flat-small-error": "vacuous",
+}
+
+
+def with_control_as_measure(name):
+    return dataclasses.replace(CLAIMS[name], measure=CLAIMS[name].control, premise=None, premise_says="")
+
+
+@pytest.mark.parametrize("name", CLAIMS)
+def test_the_control_in_the_place_of_the_measure_fails(data, name):
+    assert with_control_as_measure(name).judge(data).outcome == UNDECIDED.get(name, "fails")
+
+
+@pytest.fixture(scope="module")
+def made(data):
+    """Data as the undecided claims would have them: 12 % too far when narrow, 1 % when wide, straight paths beside bent
+    linear ones, gradient descent that needs the largest width at the least budget, and Adam that needs the smallest."""
+    end = data["distance"].isel(checkpoint=-1)
+    budget = data["budget"]
+    return data.assign(
+        nearest=end / xr.where(data["wide"], 1.01, 1.12),
+        path=data["distance"] * 1.02,
+        linear_path=data["linear_distance"] * 1.2,
+        adam_budget_fits=xr.ones_like(data["adam_budget_fits"]),
+        gd_fits=xr.ones_like(data["gd_fits"]) & (budget > 0) & ((budget > budget[1]) | (data["width"] > 16)),
+    )
+
+
+@pytest.mark.parametrize("name", UNDECIDED)
+def test_what_the_small_run_leaves_open_is_decided_on_made_data(made, name):
+    assert CLAIMS[name].judge(made).outcome == "holds", CLAIMS[name].judge(made)
+    assert with_control_as_measure(name).judge(made).outcome == "fails"
+
+
+def flat(fits):
+    """Who fits, where every width does."""
+    return xr.ones_like(fits)
+
+
+WRONG = {
+    "geometric-rate": lambda d: {"residual": d["residual"] ** 0.5},
+    "global-minimum": lambda d: {"residual": d["residual"].clip(min=1e-3)},
+    "conditioning-kept": lambda d: {"alpha": d["alpha"] * xr.where(d["step"] > 0, 0.4, 1.0)},
+    "pl-star": lambda d: {"pl_ratio": d["pl_ratio"] * 1e-3},
+    "path-bound": lambda d: {"path": d["path"] * 1e3},
+    "distance-bound": lambda d: {"distance": d["distance"] * 0.01},
+    "near-minimal-distance": lambda d: {"nearest": d["nearest"] * 0.5},
+    "nearer-when-wider": lambda d: {"nearest": d["distance"].isel(checkpoint=-1) / d["m"] ** 0.1},
+    "bend-is-the-spectrum": lambda d: {"linear_path": d["linear_path"] * 1.1},
+    "theory-widths-suffice": lambda d: {
+        "theory_fits": ~flat(d["theory_fits"]),
+        "practice_fits": ~flat(d["practice_fits"]),
+    },
+    "width-exponent": lambda d: {"adam_fits": flat(d["adam_fits"])},
+    "parameters-per-point": lambda d: {"adam_fits": flat(d["adam_fits"])},
+    "budget-saves-width": lambda d: {"gd_fits": flat(d["gd_fits"]), "adam_budget_fits": flat(d["adam_budget_fits"])},
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_claims_fail_on_wrong_data(data, name):
+    judged = dataclasses.replace(CLAIMS[name], control_region=None)
+    assert judged.judge(data.assign(WRONG[name](data))).outcome == "fails"
+
+
+def test_the_bend_is_the_spectrum_where_the_linear_path_is_as_bent(data):
+    bent = data["path"] / data["distance"]
+    alike = data.assign(linear_path=data["linear_distance"] * (bent + 0.01))
+    assert CLAIMS["bend-is-the-spectrum"].judge(alike).outcome == "holds"
+
+
+def test_a_network_that_takes_no_step_fits_at_no_width(data):
+    """And saves no width, exactly none: its thresholds are equal to the last bit."""
+    still = gd_thresholds(data, "error")
+    beyond = 2 * data["width"].values[-1]
+    np.testing.assert_array_equal(still.sel(budget=0), beyond)
+    np.testing.assert_array_equal(saved(still, 0, 0), 0.0)
+    assert (gd_thresholds(data, "accuracy").sel(budget=SMALL.law_steps) < beyond).any()
 
 
 def test_shapes(data):
-    checkpoints = SMALL.checkpoints + 9
+    checkpoints = SMALL.checkpoints + 15
     assert data["alpha"].shape == (SMALL.seeds, len(SMALL.narrow + SMALL.wide), checkpoints)
     assert data["collapsed_alpha"].shape == (SMALL.collapsed_seeds, checkpoints)
     assert data["adam_fits"].shape == (len(SMALL.law_n), 2, SMALL.law_seeds, len(SMALL.widths))
@@ -303,7 +402,17 @@ def test_shapes(data):
         ({"step_factor": 2.0}, "step_factor"),
         ({"conflicts": 11}, "conflicts"),
         ({"batches": (128,)}, "batches"),
+        ({"batches": (4, 8, 16)}, "batches may name two"),
         ({"theory_exponents": ()}, "at least one value"),
+        ({"theory_n": 2}, "theory_n must be so large"),
+        ({"law_n": (4, 64, 128)}, "two conflicting points"),
+        ({"adam_lr": float("nan")}, "adam_lr must be positive and finite"),
+        ({"gd_lr": (0.1, float("inf"))}, "gd_lr must be positive and finite"),
+        ({"widths": (3, 4.5)}, "widths must be whole"),
+        ({"seeds": 2.5}, "seeds must be whole"),
+        ({"narrow": (12,)}, "narrow needs"),
+        ({"adam_budgets": (1_000, 4_000)}, "must begin alike"),
+        ({"law_steps": 500}, "between the least and the largest"),
     ],
 )
 def test_a_wrong_config_is_told(change, words):

@@ -75,3 +75,10 @@ def test_the_cosine_schedule_is_that_of_optax():
         np.testing.assert_allclose(ours(jnp.asarray(k)), theirs(k), atol=1e-12)
     assert float(ours(jnp.asarray(40))) == 0.0
     assert float(ours(jnp.asarray(20))) > 0.1
+
+
+@pytest.mark.usefixtures("x64")
+def test_a_cosine_schedule_of_no_steps_is_over():
+    for steps in (0, 0.0, jnp.asarray(0)):
+        np.testing.assert_array_equal(CosineDecay(0.3, steps)(jnp.asarray(0)), 0.0)
+    assert float(CosineDecay(0.3, 1)(jnp.asarray(0))) == 0.3
