@@ -436,7 +436,13 @@ def test_equal_loss_on_made_up_paths():
         ("control_widths", (32, 127, 128, 512)),
         ("features", (200, 400)),
         ("scales", (1.0,)),
+        ("narrow", (2, 8)),
         ("lr", 0.0),
+        ("lr", float("nan")),
+        ("decay", float("inf")),
+        ("seed", -1),
+        ("steps", 0),
+        ("matrix_size", 80),
         ("seeds", 0),
         ("wide_seeds", 11),
         ("momentum", 1.0),
@@ -444,7 +450,7 @@ def test_equal_loss_on_made_up_paths():
         ("steps", 150),
         ("long_steps", 4000),
         ("matrix_entries", 1600),
-        ("matrix_rank", 41),
+        ("matrix_rank", 3),
     ],
 )
 def test_a_slip_in_the_config_is_one_line(field, value):

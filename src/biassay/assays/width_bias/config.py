@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ...data.label_flips import check_rates
@@ -84,7 +85,7 @@ class Config:
         if self.rates[:1] != (0.0,) or len(self.rates) < 2 or list(self.rates) != sorted(set(self.rates)):
             raise ValueError(f"rates must rise from 0 and hold another, got {self.rates}")
         for name in ("wide_rates", "control_rates"):
-            if not getattr(self, name) or not set(getattr(self, name)) <= set(self.rates) or 0.0 not in self.rates:
+            if not getattr(self, name) or not set(getattr(self, name)) <= set(self.rates):
                 raise ValueError(f"{name} must be some of the rates {self.rates}, got {getattr(self, name)}")
             if 0.0 not in getattr(self, name):
                 raise ValueError(f"{name} must contain 0, got {getattr(self, name)}")
@@ -94,8 +95,8 @@ class Config:
             found = getattr(self, name)
             if not set(values) <= set(found) or list(found) != sorted(set(found)) or found[0] < 1:
                 raise ValueError(f"{name} must rise and contain {values}, which the claims compare, got {found}")
-        if len(self.narrow) < 2:
-            raise ValueError(f"narrow needs two widths, got {self.narrow}")
+        if sum(width >= 4 for width in self.narrow) < 2:
+            raise ValueError(f"narrow needs two widths from 4 on, which a claim compares, got {self.narrow}")
         every = (*self.narrow, *self.widths, *self.wide)
         if list(every) != sorted(set(every)):
             raise ValueError(f"narrow, widths and wide must follow each other, got {every}")
@@ -104,10 +105,12 @@ class Config:
         if len(self.scales) < 2 or list(self.scales) != sorted(set(self.scales)) or self.scales[0] <= 0:
             raise ValueError(f"scales must be at least two, rising and positive, got {self.scales}")
         for name in ("lr", "matrix_lr", "decay", "matrix_noise"):
-            if getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+            if not 0 < getattr(self, name) < math.inf:
+                raise ValueError(f"{name} must be positive and finite, got {getattr(self, name)}")
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
         counts = ("seeds", "wide_seeds", "matrix_seeds", "convex_sets", "convex_starts", "matrix_steps")
-        for name in (*counts, "convex_steps", "checkpoint", "matrix_rank", "points"):
+        for name in (*counts, "convex_steps", "steps", "checkpoint", "points"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         for name in ("wide_seeds", "matrix_seeds", "convex_sets"):
@@ -121,7 +124,9 @@ class Config:
             raise ValueError(f"steps must be a multiple of checkpoint ({self.checkpoint}), got {self.steps}")
         if self.long_steps <= self.steps:
             raise ValueError(f"long_steps must exceed steps ({self.steps}), got {self.long_steps}")
-        if not self.matrix_rank <= self.matrix_size:
-            raise ValueError(f"matrix_rank must be at most matrix_size ({self.matrix_size}), got {self.matrix_rank}")
+        if self.matrix_rank != 2:
+            raise ValueError(f"matrix_rank must be 2, which the claims take for the true rank, got {self.matrix_rank}")
+        if not 2 <= self.matrix_size < 80:
+            raise ValueError(f"matrix_size must lie in 2..79, below the inner dimension 80, got {self.matrix_size}")
         if not 1 <= self.matrix_entries < self.matrix_size**2:
             raise ValueError(f"matrix_entries must lie in 1..{self.matrix_size**2 - 1}, got {self.matrix_entries}")

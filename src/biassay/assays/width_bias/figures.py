@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Figure, Line, Panel, Points, Role, quantile_band
-from .measures import fitting_width
+from .config import TRAIN
+from .measures import fitting_width, of_seeds_run, widths_run
 
 HIDDEN = "hidden units H"
 _ROUND_OFF = 1e-9
@@ -35,6 +36,17 @@ def _ends(data: xr.Dataset) -> tuple[float, float]:
     return float(data["rate"][0]), float(data["rate"][-1])
 
 
+def _no_rise(data: xr.Dataset, rate: float, role: Role) -> tuple[Line, ...]:
+    """The edge of "no rise" from H_0 on, where some width fits the training set: test(H_0) + .005."""
+    first = fitting_width(data, rate)
+    if first is None:
+        return ()
+    edge = of_seeds_run(data, "test", rate, first).mean() + 0.005
+    return (
+        Line([first, widths_run(data, rate)[-1]], [edge, edge], f"no rise from H₀ = {first}, {_flips(rate)}", role),
+    )
+
+
 def width(data: xr.Dataset) -> Figure:
     """Test error against width, beside the two controls."""
     clean, noisy = _ends(data)
@@ -42,11 +54,15 @@ def width(data: xr.Dataset) -> Figure:
     families = [
         _band(data.sel(rate=rate), "test", _flips(rate), roles[i % 4]) for i, rate in enumerate(data["rate"].values)
     ]
-    fitted = [f"{H} ({_flips(rate)})" for rate in _ends(data) if (H := fitting_width(data, rate)) is not None]
+    edges = (*_no_rise(data, clean, "reference"), *_no_rise(data, noisy, "control"))
+    own_norm = data["feature_norm"].sel(rate=clean)
+    relative = data.assign(feature_relative=own_norm / own_norm.max("feature"))
     features = [
         _band(data.sel(rate=clean), "feature_test", "least norm, no flips", "result", "feature"),
         _band(data.sel(rate=noisy), "feature_test", f"least norm, {_flips(noisy)}", "second", "feature"),
         _band(data.sel(rate=clean), "feature_ridge", "best ridge, no flips", "control", "feature"),
+        _band(relative, "feature_relative", "its norm / the largest, no flips", "fourth", "feature"),
+        Line([TRAIN, TRAIN], [0.0, 1.0], f"n = {TRAIN} images", "reference"),
     ]
     own = data.sel(control_rate=clean)
     axes = ("control_width", "control_seed")
@@ -56,36 +72,42 @@ def width(data: xr.Dataset) -> Figure:
         _band(own, "antisymmetric_test", "the same with f = 0", "third", *axes),
         _band(same, "test", "V ~ N(0, 1/H)", "result"),
     )
+    highest = max(float(np.nanmax(np.asarray(line.high))) for line in starts)
     return Figure(
         name="width",
         title="Test error against the size of the model",
         caption=(
-            "Left: networks trained by SGD without regularisation. The training error is zero on every seed from "
-            f"H = {' and '.join(fitted) or '(nowhere)'} on. Middle: with the first layer frozen the size does decide, "
-            "at n = 400 features, unless a ridge parameter (chosen on the test set) keeps the norm small. Right: "
-            "without the factor 1/√H in the output weights wide networks get worse, without flips; not so where the "
-            "neurons come in pairs that cancel at the start. Bands: 90 % of the seeds."
+            "Left: networks trained by SGD without regularisation. H₀ is the least width at which the training error "
+            "is zero on every seed; the flat lines are the highest that a mean may lie without having risen. Middle: "
+            "with the first layer frozen, least squares of least norm, and with a ridge parameter (chosen on the test "
+            "set); the norm of the solution is drawn relative to its largest. Right: without flips, output weights "
+            "without the factor 1/√H, the same with neurons in pairs that cancel at the start, and with the factor. "
+            "Bands: 90 % of the seeds."
         ),
         panels=(
-            _against_width("Trained networks", tuple(families)),
+            _against_width("Trained networks", (*families, *edges)),
             Panel(
                 title="Random features",
                 xlabel="random features",
-                ylabel="test error",
+                ylabel="test error, relative norm",
                 xscale="log",
                 series=tuple(features),
                 ylim=(0.0, 1.0),
             ),
-            _against_width("Output weights at the start", starts, xlim=(10.0, 1000.0)),
+            _against_width("Output weights at the start", starts, xlim=(10.0, 1000.0), ylim=(0.0, 1.4 * highest)),
         ),
         columns=3,
     )
 
 
 def _against_width(
-    title: str, series: tuple[Line, ...], ylabel: str = "test error", xlim: tuple[float, float] | None = None
+    title: str,
+    series: tuple[Line, ...],
+    ylabel: str = "test error",
+    xlim: tuple[float, float] | None = None,
+    ylim: tuple[float, float] | None = None,
 ) -> Panel:
-    return Panel(title=title, xlabel=HIDDEN, ylabel=ylabel, xscale="log", series=series, xlim=xlim)
+    return Panel(title=title, xlabel=HIDDEN, ylabel=ylabel, xscale="log", series=series, xlim=xlim, ylim=ylim)
 
 
 def threshold(data: xr.Dataset) -> Figure:
@@ -99,9 +121,9 @@ def threshold(data: xr.Dataset) -> Figure:
         name="threshold",
         title=f"Around the width that just fits, {_flips(rate)}",
         caption=(
-            "The narrow networks at the step at which all widths are compared, and later: every one of them gets "
-            "worse as it fits more of the flipped labels, and no peak forms. Least squares on random features has "
-            "one, at as many features as images."
+            "The narrow networks at the step at which all widths are compared, and later, when they fit more of the "
+            "flipped labels; beside least squares on random features. Had the networks a peak, their later curve "
+            "would rise before it falls."
         ),
         panels=(
             _against_width(
@@ -124,7 +146,11 @@ def threshold(data: xr.Dataset) -> Figure:
                 xlabel="random features",
                 ylabel="test error",
                 xscale="log",
-                series=(_band(near, "feature_test", "least norm", "control", "feature"),),
+                series=(
+                    _band(near, "feature_test", "least norm", "control", "feature"),
+                    Line([TRAIN, TRAIN], [0.0, 1.0], f"n = {TRAIN} images", "reference"),
+                ),
+                ylim=(0.0, 1.0),
             ),
         ),
         columns=3,
@@ -147,10 +173,11 @@ def memorized(data: xr.Dataset) -> Figure:
     )
     return Figure(
         name="memorized-noise",
-        title="Fitting flipped labels is not free",
+        title="What fitting flipped labels costs",
         caption=(
-            "The best checkpoint is chosen on the test set, which is optimistic. Width makes the last iterate better, "
-            "and leaves most of its distance to the best checkpoint."
+            f"With {_flips(noisy)} the mean distance of the last iterate to the best checkpoint is "
+            f"{_cost(data, noisy, 32):.3f} at 32 units and {_cost(data, noisy, 256):.3f} at 256; without flips "
+            f"{_cost(data, clean, 256):.3f} at 256. The best checkpoint is chosen on the test set, which is optimistic."
         ),
         panels=(
             Panel(
@@ -163,6 +190,11 @@ def memorized(data: xr.Dataset) -> Figure:
             _against_width("Last iterate and best checkpoint", last_and_best),
         ),
     )
+
+
+def _cost(data: xr.Dataset, rate: float, width: int) -> float:
+    last, best = (of_seeds_run(data, name, rate, width) for name in ("test", "best"))
+    return float((last - best).mean())
 
 
 def norms(data: xr.Dataset) -> Figure:
@@ -180,17 +212,24 @@ def norms(data: xr.Dataset) -> Figure:
     lines = [_band(relative, name, label, role) for name, (label, role) in shown.items()]
     lines.append(_band(relative.assign(start=start), "start", "product norm at the start", "control"))
 
-    def cloud(error: str, size: str, label: str, role: Role) -> Points:
-        return Points(own[size].mean("seed").values, own[error].mean("seed").values, label, role)
+    def path(error: str, size: str, label: str, role: Role) -> tuple[Line | Points, ...]:
+        x, y = own[size].mean("seed").values, own[error].mean("seed").values
+        return Line(x, y, label, role), Points(x, y, "", role)
 
+    def end(H: int, role: Role) -> Points:
+        at = own.sel(width=H).mean("seed")
+        x, y = [at["product_norm"], at["equal_product_norm"]], [at["test"], at["equal_test"]]
+        return Points([float(value) for value in x], [float(value) for value in y], f"H = {H}", role)
+
+    ran = widths_run(data, 0.0)
     return Figure(
         name="norms",
         title="Which norm is controlled? It depends on the norm",
         caption=(
-            "Without flips, from 32 units on. Left: the product norm and the L1 path norm grow with the width while "
-            "the test error falls, the L2 path norm and the distance from the start fall with it. Right: mean over "
-            "the seeds at every width, at the last step and at the checkpoint of equal training loss: the larger the "
-            "product norm, the smaller the error."
+            "Without flips, from 32 units on. Left: sizes of the networks at the last step, and the test error, each "
+            "relative to its value at 32 units. A size can explain the test error if it falls with it. Right: mean "
+            "over the seeds at every width, joined in the order of the widths, at the last step and at the checkpoint "
+            "of equal training loss."
         ),
         panels=(
             Panel(
@@ -207,8 +246,10 @@ def norms(data: xr.Dataset) -> Figure:
                 ylabel="test error",
                 xscale="log",
                 series=(
-                    cloud("test", "product_norm", "at the last step", "result"),
-                    cloud("equal_test", "equal_product_norm", "at equal training loss", "second"),
+                    *path("test", "product_norm", "at the last step", "result"),
+                    *path("equal_test", "equal_product_norm", "at equal training loss", "second"),
+                    end(32, "control"),
+                    end(ran[-1], "fourth"),
                 ),
             ),
         ),
@@ -221,29 +262,26 @@ def factorization(data: xr.Dataset) -> Figure:
     clean = [fit for fit in data["fit"].values if not data["noisy"].sel(fit=fit)]
     floored = data.assign(matrix_test=data["matrix_test"].clip(_EXACT))
 
-    def lines(name: str, fits: list[int]) -> tuple[Line, ...]:
-        return tuple(
-            _band(
-                floored.sel(fit=fit),
-                name,
-                f"α = {float(data['scale'].sel(fit=fit)):g}"
-                + (", noisy entries" if data["noisy"].sel(fit=fit) else ""),
-                roles[i % 4],
-                "k",
-                "matrix_seed",
-            )
-            for i, fit in enumerate(fits)
-        )
+    def lines(name: str, fits: list[int]) -> tuple[Line | Points, ...]:
+        drawn = []
+        for fit, role in zip(fits, roles, strict=False):
+            label = f"α = {float(data['scale'].sel(fit=fit)):g}"
+            label += ", noisy entries" if data["noisy"].sel(fit=fit) else ""
+            line = _band(floored.sel(fit=fit), name, label, role, "k", "matrix_seed")
+            drawn += [line, Points(line.x, line.y, "", role)]
+        return tuple(drawn)
+
+    noisy = [fit for fit in data["fit"].values if fit not in clean]
+    rank_two = float(data["matrix_test"].sel(fit=noisy[0], k=2).mean())
 
     truth = np.full(data.sizes["k"], float(data["matrix_truth"].median()))
     return Figure(
         name="matrices",
         title="The analogue: inner dimensions of a factorised matrix",
         caption=(
-            "Left: without noise a small start keeps the product near the matrix at every inner dimension k, a large "
-            "start does not. Middle: with noise the error is largest in between, and the full inner dimension does not "
-            "reach the true rank's error. Right: it is the nuclear norm that the small start keeps down. Bands: 90 % "
-            f"of the seeds; smaller errors are drawn at {_EXACT:g}."
+            "Left: without noise, from starts of small and large scale α. Middle: with noise in the observed entries; "
+            "the full inner dimension is compared with the true rank 2. Right: the nuclear norm of what was found. "
+            f"Bands: 90 % of the seeds; smaller errors are drawn at {_EXACT:g}."
         ),
         panels=(
             Panel(
@@ -255,6 +293,7 @@ def factorization(data: xr.Dataset) -> Figure:
                 yscale="log",
                 series=lines("matrix_test", clean),
                 region=(0.0, 0.05),
+                region_label="claimed, smallest α",
             ),
             Panel(
                 title="With noise",
@@ -263,7 +302,9 @@ def factorization(data: xr.Dataset) -> Figure:
                 ylabel="relative test error",
                 xscale="log",
                 yscale="log",
-                series=lines("matrix_test", [fit for fit in data["fit"].values if fit not in clean]),
+                series=lines("matrix_test", noisy),
+                region=(0.0, rank_two + 0.05),
+                region_label="claimed at k = 80",
             ),
             Panel(
                 title="Nuclear norm, without noise",
@@ -293,6 +334,8 @@ def convex(data: xr.Dataset) -> Figure:
     def every(values: np.ndarray, label: str, role: Role) -> Points:
         return Points(np.tile(H, sets), values.ravel(), label, role)
 
+    many = H[H >= 16]
+    edge, floor = np.full(len(many), 1e-5), np.full(len(many), _ROUND_OFF)
     angle = data["angle"].values
     atoms, positive = data["atom_angle"].values, data["atom_amplitude"].values > 0
     return Figure(
@@ -314,8 +357,8 @@ def convex(data: xr.Dataset) -> Figure:
                 series=(
                     every(best, "best start", "result"),
                     every(worst, "worst start", "control"),
+                    Line(many, edge, "claimed of the best start", "reference", floor, edge),
                 ),
-                region=(0.0, 1e-5),
             ),
             Panel(
                 title="Certificate of the optimum",
