@@ -352,6 +352,7 @@ def convex(data: xr.Dataset) -> Figure:
                 title="Objective above the convex optimum",
                 xlabel=HIDDEN,
                 ylabel="relative gap",
+                xlim=(0.7, 1.5 * H[-1]),
                 xscale="log",
                 yscale="log",
                 series=(

@@ -4,11 +4,11 @@ MATHEMATICS = r"""
 ## The statement
 
 A network with more hidden units can fit more. If its size were what limits its capacity, the test error should rise
-with the width once the training set is fitted. Neyshabur, Tomioka and Srebro (2014) train two-layer ReLU networks of
-growing width by SGD with momentum, without weight decay and without early stopping, and observe that it does not: the
-training error reaches zero at some width $H_0$, and the test error goes on falling far beyond. Something other than
-the size must control the capacity. Their analogy is matrix factorisation, where the norm of the factors and not the
-rank can do so.
+with the width once the training set is fitted. Neyshabur, Tomioka and Srebro (2014) report experiments in which a
+control of capacity other than the size of the network plays a central part, with matrix factorisation as an analogy. As
+we recall the paper, beyond its abstract, they train two-layer ReLU networks of growing width by SGD with momentum,
+without weight decay and without early stopping: the training error reaches zero at some width $H_0$, and the test error
+goes on falling far beyond; in the analogy the norm of the factors, and not the rank, controls capacity.
 
 ## The networks
 
@@ -18,7 +18,7 @@ on the digits of scikit-learn: $8 \times 8$ pixels divided by 16, minus their me
 constant $1$; 1397 images are held out. At the start $W_{ji} \sim N(0, 2/65)$ and $V_{jk} \sim N(0, 1/H)$. A share of
 the **training** labels is flipped to another class. Batches of 50, momentum $0.9$, step size $0.02$ and 4000 steps (500
 epochs) at every width. A seed's split, flips and batches are the same at every width, so that widths are compared in
-pairs. The paper used MNIST and CIFAR-10; these were **not run** here, in no profile.
+pairs. As we recall it, the paper used MNIST and CIFAR-10; these were **not run** here, in no profile.
 
 Sizes that $(w_j, v_j) \to (c\,w_j, v_j / c)$ leaves unchanged, as it leaves $f$:
 
@@ -34,8 +34,11 @@ At the start $P_0 \approx 2\sqrt{5H}$: the product norm grows with the width bef
   At $H = n = 400$ features the solution is huge and the test error close to that of guessing. With the best ridge
   parameter (chosen on the test set) there is no peak: it is the norm of the solution that peaks.
 - **Output weights that are not scaled.** $V_{jk} \sim N(0, 1)$ and step size $\min(0.02, 1/H)$. The outputs at the
-  start, $f_0$, grow as $\sqrt{H}$ and remain in the function that fits the training set.
-- **The same with $f_0 = 0$.** Half the neurons twice, as $(w, v)$ and $(w, -v)$: weights as large, no output.
+  start, $f_0$, grow as $\sqrt{H}$ and remain in the function that fits the training set. The quick profile trains these
+  networks without flips only, the full one at every rate; as a control of *no rise* they are judged without flips.
+- **The same with $f_0 = 0$.** Half the neurons twice, as $(w, v)$ and $(w, -v)$: weights as large, no output. If the
+  size of the weights did the harm, these would get worse with the width too: the claim `no-rise-needs-its-start` is
+  judged on the worse of these networks (from 32 units on) and the scaled ones (from $H_0$ on).
 
 ## Weight decay: a convex program in the measure of neurons
 
@@ -48,7 +51,9 @@ L\left( \int \max(u^\top x, 0) \, da(u) \right) + \lambda \lvert a \rvert ,$$
 
 over signed measures $a$ on the unit sphere: a lasso over directions. At a stationary point with $\lambda > 0$ every
 neuron has $\lVert w_j \rVert = \lvert v_j \rvert$ (subtract $w_j^\top \nabla_{w_j}$ and $v_j \partial_{v_j}$); with
-$\lambda = 0$ gradient flow conserves $\lVert w_j \rVert^2 - v_j^2$. Pilanci and Ergen (2020) write it as a finite
+$\lambda = 0$ gradient flow conserves $\lVert w_j \rVert^2 - v_j^2$; the control descends so, by small steps without
+momentum (momentum does not conserve it), and shows the largest of these differences as a share of that at the start:
+it stays at 1, while the claim is about norms in absolute numbers. Pilanci and Ergen (2020) write it as a finite
 convex program. Here the points lie in the plane, where the directions that violate the dual constraint most are known
 in closed form; the optimum comes with a lower bound that holds for all directions, not for a grid. Atoms of one sign
 between the same two kinks are one neuron, and are merged. The networks descend with momentum $0.99$ and a step size
@@ -64,21 +69,33 @@ $$\min_{U, V \in \mathbb{R}^{d \times k}} \;
 for a matrix of rank 2 with $d = 40$ and 700 observed entries. The scale of the product at the start does not depend on
 $k$. The error is measured on the entries not observed, relative to their size.
 
-## What came out, and why some sentences fail
+## How to read the outcomes
 
-- *The error does not rise*, and falls between 32 and 256 units. From 512 units on it no longer falls: a plateau. The
-  quick profile judges the plateau without flips only; the full one also with 10 % flipped.
-- *No peak*: least squares has a peak where it just fits, the trained networks have a shoulder at most, which moves
-  with the number of steps. After 12 000 steps every narrow network is worse than after 4000.
-- *Memorisation is free* is false. With flipped labels the last iterate of a wide network is much worse than its best
-  checkpoint; without flips it is as good, which is the premise of the claim. The best checkpoint is chosen on the test
-  set among steps that are multiples of 100: an oracle, and optimistic.
-- *The product norm explains the width* is false here: $P$ and the $\ell_1$-path norm grow with the width while the
-  error falls, also at the checkpoint of equal training loss. The $\ell_2$-path norm and the distance from the start
-  fall with it, which is compatible with the sentence and proves nothing: one can choose a norm that agrees.
-- *With noise the full inner dimension does as well as the true rank* is false: a small start is a bias towards small
-  nuclear norm while the noise is being fitted too, and at the end the factorisation interpolates the noise. Without
-  noise the same start finds the matrix, which is the premise; from a large start it does not.
+- *The error does not rise* and *keeps falling* compare different widths: every width beyond $H_0$ with $H_0$, and 256
+  units with 32. Neither says that the error falls for ever: `plateau` asks whether it still falls from 512 to 1024
+  units, which the quick profile judges without flips only and the full one also with 10 % flipped.
+- *No peak*: least squares has a peak where it just fits. Networks of 6 to 12 units may show a shoulder, which moves
+  with the number of steps; it is judged after the long runs, and the seeds are paired, as with one seed a shoulder can
+  look like a peak.
+- *Memorisation is free* asks whether fitting flipped labels costs anything. Its premise is the same difference without
+  flips, where there is nothing wrong to memorise: if that cost something too, the flips would not be what is measured.
+  Where the premise is met and the claim fails, memorised noise does harm, at every width. Its control are 8 units. The
+  best checkpoint is chosen on the test set among steps that are multiples of 100: an oracle, and optimistic.
+- *The product norm explains the width.* $P$ grows with the width already at the start, and the claim fails where the
+  error falls meanwhile. The three claims about sizes are **one number, not three pieces of evidence**: wherever a size
+  is monotone in the width, its rank correlation with the error is plus or minus that of the error with the width, and
+  the sign only tells whether the size grows or shrinks. That the distance from the start goes with the error is no more
+  than that it shrinks; one can choose a norm that agrees. Equal training loss changes the checkpoint, not this.
+- Their control puts each error beside the size at another width. It is a null, and could only fail if the sizes had no
+  order; it shows what the measure gives where there is nothing to find. A rank correlation lies in $[-1, 1]$, which the
+  interval of the mean over a few seeds does not know: its ends may lie outside.
+- *With noise the full inner dimension does as well as the true rank.* A small start is a bias towards a small nuclear
+  norm while the noise is being fitted too, and at the end the factorisation interpolates the noise: where the claim
+  fails, that is why. Its premise is the same comparison without noise, from the same small start, so that what fails is
+  the noise and not the start; its control takes the noise away and makes the start large, so that a size of the start
+  that spoils the fit is seen to be measured. With noise the error is largest between the true rank and the inner
+  dimension at which the parameters, counted without the freedom of $U V^\top$, are as many as the entries:
+  $k (2d - k) = 700$ at $k = 10$.
 
 ## Caveats
 
