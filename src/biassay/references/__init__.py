@@ -27,11 +27,11 @@ from .margins import hard_margin as hard_margin
 from .margins import kkt_residual as kkt_residual
 from .margins import residual_limit as residual_limit
 from .margins import signed_rows as signed_rows
-from .nearest_minimum import NearestMinimum as NearestMinimum
-from .nearest_minimum import nearest_minimum as nearest_minimum
 from .memorizing_network import MemorizingNetwork as MemorizingNetwork
 from .memorizing_network import memorize as memorize
 from .memorizing_plateaus import memorize_line as memorize_line
+from .nearest_minimum import NearestMinimum as NearestMinimum
+from .nearest_minimum import nearest_minimum as nearest_minimum
 from .norm_margins import NormMargin as NormMargin
 from .norm_margins import l1_margin as l1_margin
 from .norm_margins import linf_margin as linf_margin
