@@ -125,7 +125,7 @@ def test_the_figures_show_what_does_not_fit_and_several_sizes(data):
     panel = widths(made).panels[0]
     told = {series.label: series for series in panel.series if not isinstance(series, Field)}
     assert list(told["gradient descent"].x) == [256]
-    missing = told["gradient descent: more than 2"]
+    missing = told["gradient descent > 2"]
     assert len(missing.x) == made.sizes["gd_budget"] - 1
     assert (np.asarray(missing.y) > 2).all()
     assert panel.ylim[1] > np.max(missing.y)
@@ -133,7 +133,7 @@ def test_the_figures_show_what_does_not_fit_and_several_sizes(data):
     larger = data.assign_coords(size=[64], width=2 * data["width"], construction=2 * data["construction"])
     grown = widths(xr.concat([data, larger], "size", data_vars="minimal", coords="minimal")).panels
     assert len(grown) == 6
-    assert grown[4].series[-1].label == "construction, slope 0.50"
+    assert grown[4].series[-1].label == "construction: 0.50"
 
 
 def test_success_once_reached_with_a_small_error_means_every_sign(data):

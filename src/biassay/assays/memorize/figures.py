@@ -200,7 +200,7 @@ def _against_budget(data: xr.Dataset, criterion: int) -> Panel:
             series.append(Line(budgets[~none], ratio[~none], label, role))
         if none.any():
             height = 1.08 * most if name == "gd" else 1.16 * most
-            told = f"{label}: more than {most:.2g}"
+            told = f"{label} > {most:.2g}"
             series.append(Points(budgets[none], np.full(none.sum(), height), told, role))
     steps = data["gd_budget"].values
     series.append(Line(steps[[0, -1]], [1, 1], "construction", "reference"))
@@ -236,7 +236,7 @@ def _against_size(data: xr.Dataset, criterion: int) -> Panel:
     def line(width: np.ndarray, label: str, role: Role) -> Line:
         fits = np.isfinite(width)
         slope = np.polyfit(np.log(n[fits]), np.log(width[fits]), 1)[0] if fits.sum() > 1 else np.nan
-        return Line(n[fits], width[fits], f"{label}, slope {slope:.2f}", role)
+        return Line(n[fits], width[fits], f"{label}: {slope:.2f}", role)
 
     widths = [
         line(smallest_width(data, name).isel(criterion=criterion).sel({f"{name}_budget": budget}).values, label, role)
@@ -265,7 +265,11 @@ def widths(data: xr.Dataset) -> Figure:
             "that ends with the budget. First row: the smallest width tried at which two thirds of the seeds fit, over "
             "the construction's 2⌈√n⌉; markers above the widest one tried stand where none fits. Second row: the whole "
             f"curve at {int(data.attrs['budget'])} steps."
-            + (" Third row: the width against the number of points." if several else "")
+            + (
+                " Third row: the width against the number of points, with its exponent beside the name."
+                if several
+                else ""
+            )
         ),
         panels=(*(_against_budget(data, k) for k in (0, 1)), *(_success(data, k) for k in (0, 1)), *grown),
     )
