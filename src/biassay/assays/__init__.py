@@ -183,7 +183,7 @@ CATALOGUE: dict[str, Entry] = {
             "then-flat-small-error",
             "adam-nearly-flat-small-error",
         ),
-        seconds=45.0,
+        seconds=55.0,
         papers=(
             "oymak2019shortest",
             "liu2020landscapes",

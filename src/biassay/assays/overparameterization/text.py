@@ -128,14 +128,15 @@ are those of the preprints that we take the names to mean.
   points a few neurons are needed whatever $n$ is, and those are left out of the exponent. The range of $n$ in the quick
   profile is short, the grid coarse, and a threshold of a few neurons has little room to be smaller: an exponent whose
   interval crosses the edge of its region says that more sizes are needed, not that the law is another one.
-- *Budgets.* What steps save is counted in doublings of the width, $\log_2$ of the width needed with few steps over that
-  with many, so that no saving is 0. A factor of 1.25 is 0.32 doublings, and divides "saves width" from "nearly flat"
-  for both optimizers: gradient descent, with the best of its step sizes, is to lie above it, Adam below, over the same
-  budgets, and each is the control of the other. Where *budget saves width* reads `vacuous`, Adam too saves more than
-  that between the least budget and the steps of the law, and the contrast between the two is one of degree: at the
-  least budget Adam as well has not finished. *Then flat* allows a factor of 1.15, 0.20 doublings, beyond the steps of
-  the law. That is less than one step of the grid, and ten seeds may not tell such a saving from none: `unclear` is
-  then the honest word. The criterion matters as well, since a small error takes more steps than the right signs.
+- *Budgets.* What steps save is counted in doublings of the width, $\log_2$ of the width needed with few steps over
+  that with many, so that no saving is 0. A factor of 1.25 is 0.32 doublings, and divides "saves width" from "nearly
+  flat" for both optimizers: gradient descent, with the best of its step sizes, is to lie above it, Adam below, over
+  the same budgets, and each is the control of the other. Where *budget saves width* reads `vacuous`, Adam too saves
+  more than that between the least budget and the steps of the law, and the contrast between the two is one of degree:
+  at the least budget Adam as well has not finished. *Then flat* allows a factor of 1.15, 0.20 doublings, beyond the
+  steps of the law. That is less than one step of the grid: a seed's threshold either stays or moves by more. Ten seeds
+  may not tell such a saving from none, and then `unclear` is the honest word; where the claim holds it says that most
+  thresholds stay, no more. The criterion matters as well, since a small error takes more steps than the right signs.
 - "SGD needs far larger networks than an explicit construction" is therefore a statement about a budget; without the
   steps, the step size and the batch it has no truth value.
 - The control with conflicting labels (a quarter of the points come in pairs with opposite labels) fits at no width,
