@@ -233,7 +233,7 @@ CATALOGUE: dict[str, Entry] = {
             "small-start-small-norm",
             "noisy-factorisation",
         ),
-        seconds=55.0,
+        seconds=60.0,
         papers=(
             "neyshabur2014search",
             "pilanci2020convex",

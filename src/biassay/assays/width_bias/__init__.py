@@ -78,5 +78,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float32",
-    seconds=55.0,
+    seconds=60.0,
 )
