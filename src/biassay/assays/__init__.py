@@ -158,7 +158,7 @@ CATALOGUE: dict[str, Entry] = {
         module="biassay.assays.overparameterization",
         sentence=(
             "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along "
-            "a path that is hardly longer than a linear model's; and it needs fewer neurons than were proved to suffice."
+            "a path that is hardly longer than a linear model's; it needs fewer neurons than were proved to suffice."
         ),
         claims=(
             "geometric-rate",

@@ -34,7 +34,7 @@ ASSAY = Assay(
     name="overparameterization",
     sentence=(
         "In an overparameterized network gradient descent finds a global minimum, close to the nearest one, along "
-        "a path that is hardly longer than a linear model's; and it needs fewer neurons than were proved to suffice."
+        "a path that is hardly longer than a linear model's; it needs fewer neurons than were proved to suffice."
     ),
     mathematics=MATHEMATICS,
     papers=("oymak2019shortest", "liu2020landscapes", "song2021subquadratic", "lecture_sgd"),

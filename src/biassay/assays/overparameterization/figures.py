@@ -252,8 +252,8 @@ def law(data: xr.Dataset) -> Figure:
             f"Above, left: m*, the smallest width at which two thirds of the seeds fit random labels, with the range "
             f"of the seeds' own thresholds; {int(data['law_steps'])} full-batch steps, of Adam or of gradient descent "
             f"with the best of its step sizes. Right: the same at n = {n[-1]}, beside the widths that were proved to "
-            f"suffice, as a lecture lists them, without constants (L = 2). Below: Adam's success curves from n = "
-            f"{LEAST_N} on, and the control with conflicting labels."
+            f"suffice, as a lecture lists them, without constants (L = 2). Below: Adam's success curves for four "
+            f"n from {LEAST_N} on, or fewer, and the control with conflicting labels."
         ),
         panels=(_needed(data), _proved(data), *(_success(data, name, words) for name, words in CRITERIA)),
     )
