@@ -50,25 +50,24 @@ def data(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     return rng.normal(size=(n, D)), rng.uniform(-1, 1, n), rng.choice([-1.0, 1.0], n)
 
 
-def median_seconds(run: Callable[[], Any], repeats: int, clock: Callable[[], float] = time.process_time) -> float:
-    """The median over the repeats, after one run that is not timed."""
+def median_seconds(run: Callable[[], Any], repeats: int) -> tuple[float, float]:
+    """Seconds of the processor and of the wall, medians over the repeats, after one run that is not timed."""
     run()
-    taken = []
+    processor, wall = [], []
     for _ in range(repeats):
-        begun = clock()
+        begun, begun_wall = time.process_time(), time.perf_counter()
         run()
-        taken.append(clock() - begun)
-    return statistics.median(taken)
+        processor.append(time.process_time() - begun)
+        wall.append(time.perf_counter() - begun_wall)
+    return statistics.median(processor), statistics.median(wall)
 
 
 def construction(n: int, most: int, repeats: int) -> dict[str, Any]:
     """Build and evaluation times, errors and size at n points; at most `most` points are evaluated."""
     x, y, sign = data(n)
-    build = median_seconds(lambda: memorize(x, y), repeats)
+    build, wall = median_seconds(lambda: memorize(x, y), repeats)
     network, signs, some = memorize(x, y), memorize(x, sign), slice(most)
-    evaluate = median_seconds(lambda: network(x[some]), repeats)
-    wall = median_seconds(lambda: memorize(x, y), repeats, time.perf_counter)
-    evaluate_wall = median_seconds(lambda: network(x[some]), repeats, time.perf_counter)
+    evaluate, evaluate_wall = median_seconds(lambda: network(x[some]), repeats)
     error = np.abs(network(x[some]) - y[some])
     return {
         "points": n,
@@ -91,7 +90,7 @@ def construction(n: int, most: int, repeats: int) -> dict[str, Any]:
 def floor(n: int, repeats: int) -> float:
     """Seconds of a sort of n numbers and of one pass over n weights: nothing builds the network faster."""
     numbers = np.random.default_rng(0).normal(size=n)
-    return median_seconds(lambda: (np.sort(numbers), numbers.sum()), max(repeats, 5))
+    return median_seconds(lambda: (np.sort(numbers), numbers.sum()), max(repeats, 5))[0]
 
 
 def _high_water() -> int:
@@ -127,8 +126,8 @@ def dense(n: int, repeats: int) -> dict[str, Any]:
         features = np.maximum(x @ W + b, 0)
         return features @ np.linalg.solve(features, y)
 
-    seconds = median_seconds(solve, repeats)
-    ours = median_seconds(lambda: memorize(x, y)(x), repeats)
+    seconds, _ = median_seconds(solve, repeats)
+    ours, _ = median_seconds(lambda: memorize(x, y)(x), repeats)
     error = float(np.abs(solve() - y).max())
     return {"points": n, "dense_s": seconds, "construction_s": ours, "ratio": seconds / ours, "dense_max_error": error}
 

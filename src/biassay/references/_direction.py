@@ -87,7 +87,8 @@ def directions(
 
 def _along_principal_axes(x: Shaped[np.ndarray, "n d"], U: Float[np.ndarray, "d k"]) -> Float[np.ndarray, "d k"]:
     """The directions u of data whose principal axes have unit variance, in the coordinates of x."""
-    _, spread, axes = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)
+    triangle = np.linalg.qr(x - x.mean(axis=0), mode="r")
+    _, spread, axes = np.linalg.svd(triangle, full_matrices=False)
     used = spread > spread[0] * np.finfo(float).eps * max(x.shape)
     if not used.any():
         return U

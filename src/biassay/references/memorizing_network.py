@@ -23,8 +23,11 @@ from .memorizing_plateaus import LineNetwork, Order, memorize_line
 if TYPE_CHECKING:
     import equinox as eqx
 
-MOST_ROUNDING = 1e-2
-"""The largest estimated rounding error, over the size of the labels (at least 1), of a network that is not refused."""
+MOST_ROUNDING = 5e-2
+"""The largest estimated rounding error, over the size of the labels (at least 1), of a network that is not refused.
+
+The error itself is a few times smaller: about 1e-2 at most.
+"""
 _LARGEST_LABEL = 1e150
 _BLOCK = 20_000
 _BLOCK_ENTRIES = 2 * 10**7
@@ -215,7 +218,7 @@ def memorize(
     It has at most 4.3 N d_y hidden weights for N >= 100. Equal points with equal labels count once. Labels beyond
     [-1, 1] are divided by their largest size, which the last layer multiplies back.
 
-    Points in tight clusters need weights that `float64` cannot hold. The error is estimated; above a hundredth of the
+    Points in tight clusters need weights that `float64` cannot hold. The error is estimated; above a twentieth of the
     labels' size other directions are tried, among them ones in which an outlier does not set the range, and then the
     points are refused.
 

@@ -110,7 +110,7 @@ share that fits need not rise with the width at every step of the grid: the whol
   The largest weight grows like one over the smallest gap, which falls like $N^{-2}$ along one direction. That limit
   belongs to the arithmetic and not to the construction, as the rational check shows.
 - Tight clusters, or points that differ in their last digits, need weights that float64 cannot hold. The rounding error
-  is estimated when a network is built, as the last digits of $|\beta_k| + \sum_j |V_{kj}|$; above a hundredth of the
+  is estimated when a network is built, as the last digits of $|\beta_k| + \sum_j |V_{kj}|$; above a twentieth of the
   labels' size other directions are tried and then the points are refused. Here that check is off, for the sake of the
   controls that are meant to fail.
 - Written with ReLUs the network loses more digits than in its hard-tanh form, which is the one judged: to the right of
