@@ -59,7 +59,9 @@ def patches(x: Float[Array, "b h w c"], stride: int) -> Float[Array, "b -(-h//{s
     return jnp.concatenate(shifted, axis=-1)
 
 
-def convolve(x: Float[Array, "b h w c"], layer: Layer, stride: int) -> Float[Array, "b -(-h//{stride}) -(-w//{stride}) k"]:
+def convolve(
+    x: Float[Array, "b h w c"], layer: Layer, stride: int
+) -> Float[Array, "b -(-h//{stride}) -(-w//{stride}) k"]:
     """The 3x3 convolution with SAME padding, plus its bias."""
     return patches(x, stride) @ layer.weight + layer.bias
 
