@@ -41,9 +41,10 @@ eigenvalues and gradients, which are computed in different ways. With $\alpha$ t
 geometric rate, the bound on the path and that on the distance all but follow from it: up to the size of the steps
 they are identities of the calculus, and that they hold is a check of the computation rather than of the theory.
 
-What can fail is that $\mu$ stays away from zero. Hence two claims with a narrow network as their control: six neurons,
-with two parameters an equation, may lose the rank of $J$ on the way. Held to the $\alpha$ *of its start*, which is all
-that can be known before the run, the geometric rate is then broken, and the run is stuck away from a minimum.
+What can fail is that $\mu$ stays away from zero. Hence three claims have a narrow network as their control: six
+neurons, with two parameters an equation, may lose the rank of $J$ on the way. A seed that does, held to the $\alpha$
+*of its start*, which is all that can be known before the run, breaks the geometric rate, and may be stuck away from a
+minimum.
 
 **The nearest solution.** The solutions form a manifold. From the solution that gradient descent found, and from the
 linearised network's, we slide along it towards $\theta_0$,
