@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import optax
 import pytest
+import xarray as xr
 
 import small
 from biassay.assays.max_margin import ASSAY, Config, margin_panel
@@ -115,12 +116,23 @@ def test_a_batch_of_one_is_another_optimizer():
         ({"shape": (3, 5)}, "d=12"),
         ({"batch_size": 1}, "logistic"),
         ({"batch_size": 1, "loss": "logistic", "optimizer": SignDescent(0.1)}, "Optax"),
+        ({"optimizer": "adam"}, "optax.adam.*got 'adam'"),
+        ({"optimizer": optax.adam}, "call it: adam"),
+        ({"optimizer": None}, "got None"),
+        ({"optimizer": optax.lbfgs()}, "gradients only"),
+        ({"loss": "hinge"}, "hinge"),
+        ({"shape": [-3, -4]}, "shape"),
+        ({"shape": (12,)}, "shape"),
+        ({"seeds": 0}, "seeds"),
+        ({"steps": 0}, "steps"),
+        ({"n": 0}, "n must"),
+        ({"d": 0}, "d must"),
     ],
 )
 def test_slips_in_the_panel_are_one_line(options, words):
-    optimizer = options.pop("optimizer", optax.sgd(0.1))
+    options = {"optimizer": optax.sgd(0.1), "n": 5, "d": 12} | options
     with pytest.raises(ValueError, match=words) as error:
-        margin_panel(optimizer, n=5, d=12, **options)
+        margin_panel(**options)
     assert "\n" not in str(error.value)
 
 
@@ -140,8 +152,35 @@ def test_a_run_on_gradients_that_underflow_is_void(x64, points):
 
 
 def test_nearest_of_nothing_is_none():
-    ratio = margin_panel(SignDescent(2e-3), steps=100, seeds=2, seed=10_000, n=5, d=12)["ratio"]
-    assert nearest(ratio.isel(step=0))["nearest"].values.tolist() == ["none", "none"]
+    panel = margin_panel(SignDescent(2e-3), steps=100, seeds=2, seed=10_000, n=5, d=12, shape=[3, 4])  # pyright: ignore[reportArgumentType]
+    found = nearest(panel["ratio"].isel(step=0), panel["void"])
+    assert found["nearest"].values.tolist() == ["none", "none"]
+    assert found["lead"].isnull().all()
+
+
+@pytest.mark.parametrize(
+    ("ratio", "void", "expected"),
+    [
+        ([0.5, 0.9, 0.6], False, "L2"),
+        ([0.5, 0.9, 0.6], True, "none"),
+        ([0.9, 0.9 + 1e-13, 0.6], False, "none"),
+        ([-0.5, -0.9, -0.6], False, "none"),
+        ([0.5, np.nan, 0.6], False, "none"),
+    ],
+)
+def test_nearest_is_a_positive_ratio_with_a_lead(ratio, void, expected):
+    array = xr.DataArray([ratio], dims=("seed", "norm"), coords={"norm": ["L1", "L2", "Linf"]})
+    found = nearest(array, xr.DataArray([void], dims="seed"))
+    assert found["nearest"].item() == expected
+    assert found["lead"].isnull().item() == (expected == "none")
+
+
+def test_the_largest_margins_are_those_of_the_points_given(points):
+    """Not those of the seed that the points are said to belong to."""
+    other = draw_points(20_000, 3, 5, (3, 4))
+    named = other._replace(seed=points.seed)
+    np.testing.assert_array_equal(maximum_margins(named), maximum_margins(other))
+    assert (maximum_margins(named) != maximum_margins(points)).any()
 
 
 def test_points_belong_to_their_seed():
@@ -157,7 +196,7 @@ def test_points_belong_to_their_seed():
 def test_rows_are_what_their_title_says(x64, points, name):
     """A few steps against the rule written out in NumPy, on one set of points."""
     one = points._replace(x=points.x[:1], y=points.y[:1])
-    end = train(one, ROWS[name].make(1e-3), steps=4, record=[4])["w"].values[0, 0]
+    end = train(one, ROWS[name].make(ROWS[name].lr or 1e-3), steps=4, record=[4])["w"].values[0, 0]
     a = one.y[0][:, None, None] * one.x[0]
     w = m = v = np.zeros(points.shape)
     for t in range(1, 5):
@@ -192,6 +231,17 @@ def test_rows_name_their_geometry():
     assert not ROWS["muon"].claimed
 
 
+def test_the_card_names_what_its_rows_used(data):
+    assert data["eps"].sel(optimizer="muon").item() == 1e-8
+    assert data["eps"].sel(optimizer="adagrad").item() == 1e-7
+    assert np.isnan(data["eps"].sel(optimizer="sign").item())
+    assert data["learning_rate"].sel(optimizer=["sgd", "spectral"]).values.tolist() == [0.5, 200 / 3000]
+    assert set(data["schedule"].values.tolist()) == {"constant"}
+    own = data["reference_ratio"].where(data["reference"] == data["norm"]).max("norm")
+    assert own.dims == ("reference", "seed")
+    assert (own > 0.98).all()
+
+
 def test_the_card_has_the_rows_that_were_asked_for(data):
     there = data["ratio"].notnull().all(("norm", "seed"))
     for name in data["optimizer"].values:
@@ -219,6 +269,7 @@ def test_a_small_step_grows_at_its_own_pace_and_a_large_one_at_the_cap():
     assert growth_rate(1e-7, 5.0, 0.999) == pytest.approx(5e-7, rel=1e-2)
     assert growth_rate(1.0, 5.0, 0.999) == pytest.approx(growth_cap(0.999), rel=1e-5)
     assert growth_cap(0.999) == pytest.approx(5.0025e-4, rel=1e-4)
+    assert np.isnan([growth_rate(1e-3, gamma, 0.999) for gamma in (-0.1, 0.0, np.nan)]).all()
 
 
 def test_growth_is_a_regression_on_the_second_half():

@@ -91,6 +91,29 @@ def test_a_lane_without_save_points_or_solver_steps_diverges():
     assert ends == [False, True]
 
 
+def test_save_points_may_be_a_list():
+    problem = classifier(draw_generic(SEED, 1))
+    run = ba.simulate(problem, LogTimeFlow([0.5, 1.0]), jnp.zeros(10), steps=2)
+    np.testing.assert_allclose(run.params[0], follow(problem, np.array([0.5, 1.0]), jnp.zeros(10))[0][-1], rtol=1e-14)
+
+
+@pytest.mark.parametrize("times", [[], 3.0, [0.0, 1.0], [2.0, 1.0], [1.0, 1.0], [1.0, np.inf], [np.nan], [-1.0, 2.0]])
+def test_what_are_no_save_points_is_refused(times):
+    with pytest.raises(ValueError, match="log_times"):
+        LogTimeFlow(times)
+
+
+def test_tolerances_that_single_precision_cannot_meet_are_refused():
+    points = draw_generic(SEED, 1)
+    with jax.enable_x64(False):
+        problem, start = classifier(points), jnp.zeros(10)
+        with pytest.raises(ValueError, match="double precision"):
+            ba.simulate(problem, LogTimeFlow([0.5, 1.0]), start, steps=2)
+        rough = ba.simulate(problem, LogTimeFlow([0.5, 1.0], rtol=1e-4, atol=1e-4), start, steps=2)
+    exact = ba.simulate(classifier(points), LogTimeFlow([0.5, 1.0]), jnp.zeros(10), steps=2)
+    np.testing.assert_allclose(rough.params, exact.params, rtol=1e-3, atol=1e-4)
+
+
 # --- the laws ---------------------------------------------------------------------------------------------------------
 
 

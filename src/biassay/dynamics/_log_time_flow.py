@@ -9,6 +9,8 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
+import numpy as np
+from jax.core import Tracer
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from ..problem import Problem
@@ -61,20 +63,36 @@ class LogTimeFlow(AbstractDynamics):
     last save point, or one that the solver gives up, makes the parameters NaN.
 
     Args:
-        log_times: the save points s_1 < s_2 < ... in increasing order; the flow starts at s_0 = 0.
+        log_times: the save points 0 < s_1 < s_2 < ...; the flow starts at s_0 = 0.
         log_slope: margins (n,) -> log(-l'(margins)); the logistic loss by default.
         rtol, atol: tolerances of the step controller.
         max_steps: internal solver steps allowed between two save points.
+
+    Raises:
+        ValueError: no save point, or save points that are not finite, positive and increasing; tolerances below the
+            rounding error of the numbers, as the default ones are in single precision (at the start of a simulation).
     """
 
-    log_times: Any
+    log_times: Any = eqx.field(converter=jnp.asarray)
     log_slope: Callable[[Array], Array] = eqx.field(static=True, default=logistic_log_slope)
     rtol: float = eqx.field(static=True, default=1e-9)
     atol: float = eqx.field(static=True, default=1e-9)
     max_steps: int = eqx.field(static=True, default=4096)
 
+    def __check_init__(self) -> None:
+        if isinstance(self.log_times, Tracer):
+            return
+        times = np.asarray(self.log_times)
+        if times.ndim < 1 or not times.size:
+            raise ValueError(f"log_times needs at least one save point, got shape {times.shape}")
+        if not (np.isfinite(times).all() and (np.diff(times, axis=-1, prepend=0) > 0).all()):
+            raise ValueError("log_times must be positive, finite and increasing")
+
     def init(self, problem: Problem, params: PyTree) -> State:
         times = jnp.asarray(self.log_times)
+        for kind in {leaf.dtype for leaf in (times, *jax.tree.leaves(params))}:
+            if self.rtol < 4 * jnp.finfo(kind).eps:
+                raise ValueError(f"rtol={self.rtol:g} is below the rounding error of {kind}: enable double precision")
         return _Clock(jnp.zeros((), jnp.int32), jnp.zeros((), times.dtype), jnp.minimum(times[0], 1.0) / 1024)
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:

@@ -32,7 +32,9 @@ def growth_cap(b2: float) -> float:
 
 
 def growth_rate(lr: float, gamma: float, b2: float) -> float:
-    """The r in (0, -ln(b2) / 2) with r = lr gamma sqrt((1 - b2 e^{2r}) / (1 - b2))."""
+    """The r in (0, -ln(b2) / 2) with r = lr gamma sqrt((1 - b2 e^{2r}) / (1 - b2)); NaN where no margin is positive."""
+    if not gamma > 0:
+        return float("nan")
 
     def excess(r: float) -> float:
         return r - lr * gamma * np.sqrt(max(0.0, 1 - b2 * np.exp(2 * r)) / (1 - b2))

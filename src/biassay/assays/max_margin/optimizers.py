@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import optax
@@ -15,7 +16,7 @@ import xarray as xr
 from ...dynamics import AbstractDynamics, NormalisedSteepestDescent, Optax, SignDescent, TunedOptax
 from ...models.linear_classifier import Loss
 from .config import Config
-from .panel import Points, follow, nearest, steepest
+from .panel import Points, follow, nearest, reference_rows, steepest
 
 NORMALISED: tuple[Loss, ...] = ("log_sum_exp",)
 BOTH: tuple[Loss, ...] = ("log_sum_exp", "logistic")
@@ -25,14 +26,18 @@ BOTH: tuple[Loss, ...] = ("log_sum_exp", "logistic")
 class Row:
     """One optimizer of the card.
 
-    title: as shown, with the hyper-parameters that matter; make: its dynamics, given the step size of the matrix
-    methods; claimed: the geometry a theorem (or the steepest direction it approximates) names, "" where there is none;
-    matrix: whether its step factorises a matrix, which takes longer: it runs for `matrix_steps`; losses: those it
-    runs on, unless the card is asked for whole.
+    title: as shown, with the hyper-parameters that matter; make: its dynamics, given its step size; lr: that step
+    size, constant along the run, or None for the matrix methods, whose steps are as long in all as `MATRIX_LENGTH`;
+    eps: its stability constant, None where there is none; claimed: the geometry in which the claim `own-geometry` asks
+    for the largest margin, "" where none is claimed (AdaGrad, one example a step) and for Muon, which the claims
+    `muon-as-shipped` and `muon-converged` judge; matrix: whether its step factorises a matrix, which takes longer: it
+    runs for `matrix_steps`; losses: those it runs on, unless the card is asked for whole.
     """
 
     title: str
     make: Callable[[float], AbstractDynamics]
+    lr: float | None = None
+    eps: float | None = None
     claimed: str = ""
     matrix: bool = False
     losses: tuple[Loss, ...] = NORMALISED
@@ -46,30 +51,43 @@ def _adam(lr: float, b1: float = 0.9, b2: float = 0.999, eps: float = 0.0) -> Ab
     return TunedOptax(optax.adam, learning_rate=lr, b1=b1, b2=b2, eps=eps)
 
 
+def _signum(lr: float, beta: float) -> AbstractDynamics:
+    return Optax(optax.lion(lr, beta, beta, weight_decay=0.0), 1)
+
+
+def _muon(lr: float, **options: Any) -> AbstractDynamics:
+    return Optax(optax.contrib.muon(lr, eps=1e-8, **options))
+
+
 _CONVERGENT = (1.5, -0.5, 0.0)
 """The cubic Newton-Schulz polynomial s -> (3 s - s^3) / 2: its iteration takes every 0 < s < sqrt 3 to 1."""
 
 ROWS: dict[str, Row] = {
-    "sgd": Row("SGD 0.5", lambda _: _sgd(0.5, 0.0), "L2", losses=BOTH),
-    "heavy-ball": Row("heavy ball 0.1, 0.9", lambda _: _sgd(0.1, 0.9), "L2"),
-    "adam": Row("Adam 1e-3, eps 0", lambda _: _adam(1e-3), "Linf", losses=BOTH),
-    "adam-eps": Row("Adam 1e-3, eps 1e-8", lambda _: _adam(1e-3, eps=1e-8), losses=("logistic",)),
-    "sign": Row("sign descent 1e-3", lambda _: SignDescent(1e-3), "Linf", losses=BOTH),
-    "lion": Row("Lion 1e-3", lambda _: TunedOptax(optax.lion, learning_rate=1e-3, weight_decay=0.0), "Linf"),
+    "sgd": Row("SGD 0.5", lambda lr: _sgd(lr, 0.0), 0.5, claimed="L2", losses=BOTH),
+    "heavy-ball": Row("heavy ball 0.1, 0.9", lambda lr: _sgd(lr, 0.9), 0.1, claimed="L2"),
+    "adam": Row("Adam 1e-3, eps 0", _adam, 1e-3, 0.0, claimed="Linf", losses=BOTH),
+    "adam-eps": Row("Adam 1e-3, eps 1e-8", lambda lr: _adam(lr, eps=1e-8), 1e-3, 1e-8, losses=("logistic",)),
+    "sign": Row("sign descent 1e-3", SignDescent, 1e-3, claimed="Linf", losses=BOTH),
+    "lion": Row(
+        "Lion 1e-3", lambda lr: TunedOptax(optax.lion, learning_rate=lr, weight_decay=0.0), 1e-3, claimed="Linf"
+    ),
     "rmsprop": Row(
         "RMSProp 1e-3, eps 1e-30",
-        lambda _: TunedOptax(optax.rmsprop, learning_rate=1e-3, eps=1e-30),
-        "Linf",
+        lambda lr: TunedOptax(optax.rmsprop, learning_rate=lr, eps=1e-30),
+        1e-3,
+        1e-30,
+        claimed="Linf",
         losses=BOTH,
     ),
-    "adagrad": Row("AdaGrad 0.1", lambda _: TunedOptax(optax.adagrad, learning_rate=0.1)),
-    "coordinate": Row("greedy coordinate 5e-3", lambda _: NormalisedSteepestDescent(5e-3, 1.0), "L1"),
-    "spectral": Row("spectral descent, exact", lambda lr: steepest("spectral", lr), "spectral", matrix=True),
-    "muon": Row("Muon as shipped (5 steps)", lambda lr: Optax(optax.contrib.muon(lr)), matrix=True),
-    "muon-10": Row("Muon, 10 steps", lambda lr: Optax(optax.contrib.muon(lr, ns_steps=10)), matrix=True, losses=()),
+    "adagrad": Row("AdaGrad 0.1", lambda lr: TunedOptax(optax.adagrad, learning_rate=lr, eps=1e-7), 0.1, 1e-7),
+    "coordinate": Row("greedy coordinate 5e-3", lambda lr: NormalisedSteepestDescent(lr, 1.0), 5e-3, claimed="L1"),
+    "spectral": Row("spectral descent, exact", lambda lr: steepest("spectral", lr), claimed="spectral", matrix=True),
+    "muon": Row("Muon as shipped (5 steps)", _muon, eps=1e-8, matrix=True),
+    "muon-10": Row("Muon, 10 steps", lambda lr: _muon(lr, ns_steps=10), eps=1e-8, matrix=True, losses=()),
     "muon-cubic": Row(
         "Muon, cubic, 20 steps",
-        lambda lr: Optax(optax.contrib.muon(lr, ns_coeffs=_CONVERGENT, ns_steps=20)),
+        lambda lr: _muon(lr, ns_coeffs=_CONVERGENT, ns_steps=20),
+        eps=1e-8,
         matrix=True,
     ),
 }
@@ -77,11 +95,9 @@ ROWS: dict[str, Row] = {
 normalised loss, whose gradients stay larger, `adam-eps` is `adam`."""
 
 PER_EXAMPLE: dict[str, Row] = {
-    "adam-1": Row("Adam 1e-3, eps 0, batch 1", lambda _: Optax(optax.adam(1e-3, eps=0.0), 1)),
-    "signum-1": Row("Signum 1e-4, 0.9, batch 1", lambda _: Optax(optax.lion(1e-4, 0.9, 0.9, weight_decay=0.0), 1)),
-    "signum-1-slow": Row(
-        "Signum 1e-4, 0.99, batch 1", lambda _: Optax(optax.lion(1e-4, 0.99, 0.99, weight_decay=0.0), 1)
-    ),
+    "adam-1": Row("Adam 1e-3, eps 0, batch 1", lambda lr: Optax(optax.adam(lr, eps=0.0), 1), 1e-3, 0.0),
+    "signum-1": Row("Signum 1e-4, 0.9, batch 1", lambda lr: _signum(lr, 0.9), 1e-4),
+    "signum-1-slow": Row("Signum 1e-4, 0.99, batch 1", lambda lr: _signum(lr, 0.99), 1e-4),
 }
 """One example a step, on the logistic loss. Lion with equal betas is the sign of the mean gradient, Signum."""
 
@@ -94,6 +110,7 @@ RECORDS = 30
 def card(points: Points, config: Config) -> xr.Dataset:
     """The card: final ratios (seed, optimizer, loss, norm), what was reached, and the ratios along the run.
 
+    Beside it `reference_ratio` (reference, seed, norm), what normalised steepest descent in each norm reaches.
     NaN (and `void` false) where a row does not run on a loss. A run on the logistic loss may end early.
     """
     rows = {name: row for name, row in ROWS.items() if row.losses or config.whole_card}
@@ -106,6 +123,7 @@ def card(points: Points, config: Config) -> xr.Dataset:
     step = np.full((len(rows), len(losses), RECORDS), np.nan)
     ratio, margin, gradient = np.full((*shape, norms), np.nan), np.full(shape, np.nan), np.full(shape, np.nan)
     void = np.zeros(shape, bool)
+    lr = [MATRIX_LENGTH / config.matrix_steps if row.lr is None else row.lr for row in rows.values()]
     for i, (name, row) in enumerate(rows.items()):
         steps = config.matrix_steps if row.matrix else config.card_steps
         for j, loss in enumerate(losses):
@@ -113,7 +131,7 @@ def card(points: Points, config: Config) -> xr.Dataset:
                 continue
             if not (loss in row.losses or config.whole_card or name in PER_EXAMPLE):
                 continue
-            dynamics = row.make(MATRIX_LENGTH / config.matrix_steps)
+            dynamics = row.make(lr[i])
             kept = np.geomspace(steps / 100, steps, RECORDS).round().astype(int).tolist()
             run = follow(points, dynamics, loss=loss, steps=steps, record=kept, label=f"{row.title}, {loss}")
             path[:, i, j, : run.sizes["step"]] = run["ratio"].values
@@ -135,9 +153,17 @@ def card(points: Points, config: Config) -> xr.Dataset:
             "optimizer": list(rows),
             "title": ("optimizer", [row.title for row in rows.values()]),
             "claimed": ("optimizer", [row.claimed for row in rows.values()]),
+            "learning_rate": ("optimizer", lr, {"long_name": "step size"}),
+            "schedule": ("optimizer", ["constant"] * len(rows)),
+            "eps": (
+                "optimizer",
+                [np.nan if row.eps is None else row.eps for row in rows.values()],
+                {"long_name": "stability constant, NaN where there is none"},
+            ),
             "loss": list(losses),
             "norm": list(points.geometries),
             "path_step": (("optimizer", "loss", "record"), step, {"long_name": "steps"}),
         },
     )
-    return found.merge(nearest(found["ratio"]))
+    found = found.merge(nearest(found["ratio"], found["void"]))
+    return found.assign(reference_ratio=reference_rows(points))

@@ -38,6 +38,9 @@ REFERENCE_GAIN = 0.01
 """What the reference rows add to the margin a step, in the long run: their step size is this over gamma_G."""
 REFERENCE_STEPS = 50_000
 
+_TIE = 1e-9
+"""A lead within round-off."""
+
 
 class Points(NamedTuple):
     """Separable points, one set a seed: vectors, or matrices with shape = (a, b)."""
@@ -176,17 +179,23 @@ def follow(points: Points, dynamics: AbstractDynamics | PerSeed[AbstractDynamics
     )
 
 
-def nearest(ratio: xr.DataArray) -> xr.Dataset:
-    """The geometry with the largest ratio (..., norm), and its lead over the second; "none" where a ratio is NaN."""
+def nearest(ratio: xr.DataArray, void: xr.DataArray) -> xr.Dataset:
+    """The geometry with the largest ratio (..., norm), and its lead over the second.
+
+    "none", with a lead of NaN, where the run is `void` (...), a ratio is NaN, nothing is separated (no positive
+    ratio), or the first is not ahead of the second by more than round-off.
+    """
     values = ratio.transpose(..., "norm")
     ordered = np.sort(values.values, axis=-1)
     best = values["norm"].values.astype(object)[np.argmax(values.values, axis=-1)]
     axes = values.dims[:-1]
-    known = np.isfinite(ordered).all(axis=-1)
+    lead = ordered[..., -1] - ordered[..., -2]
+    known = np.isfinite(ordered).all(axis=-1) & (ordered[..., -1] > 0) & (lead > _TIE)
+    known &= ~void.transpose(*axes).values
     return xr.Dataset(
         {
             "nearest": (axes, np.where(known, best, "none").astype(str), {"long_name": "geometry of largest ratio"}),
-            "lead": (axes, ordered[..., -1] - ordered[..., -2], {"long_name": "its lead over the second"}),
+            "lead": (axes, np.where(known, lead, np.nan), {"long_name": "its lead over the second"}),
         }
     )
 
@@ -246,23 +255,48 @@ def margin_panel(
         in the right geometry looks like.
 
     Raises:
-        ValueError: `shape` is not a matrix of d entries, or `batch_size` is given where it means nothing.
+        ValueError: `optimizer` is neither a transformation nor a dynamics, or asks for more than gradients (a line
+            search does); a number below 1; `shape` is not a matrix of d entries; `batch_size` is given where it means
+            nothing.
     """
-    if shape is not None and (len(shape) != 2 or shape[0] * shape[1] != d):
+    for number, at_least in (("steps", steps), ("seeds", seeds), ("n", n), ("d", d)):
+        if at_least < 1:
+            raise ValueError(f"{number} must be at least 1, got {at_least}")
+    parameter = (d,) if shape is None else tuple(shape)
+    if shape is not None and (len(parameter) != 2 or min(parameter) < 1 or parameter[0] * parameter[1] != d):
         raise ValueError(f"shape must be a matrix of d={d} entries, got {shape}")
+    if not isinstance(optimizer, AbstractDynamics):
+        _check_transformation(optimizer, parameter)
     if batch_size is not None and (loss != "logistic" or isinstance(optimizer, AbstractDynamics)):
         raise ValueError("batch_size needs loss='logistic' and an Optax transformation")
     with jax.enable_x64(True):
-        points = draw_points(seed, seeds, n, shape or (d,))
+        points = draw_points(seed, seeds, n, parameter)
         dynamics = optimizer if isinstance(optimizer, AbstractDynamics) else Optax(optimizer, batch_size)
         panel = follow(points, dynamics, loss=loss, steps=steps, label="margin panel")
-        panel = panel.merge(nearest(panel["ratio"].isel(step=-1, drop=True)))
+        panel = panel.merge(nearest(panel["ratio"].isel(step=-1, drop=True), panel["void"]))
         words = {"long_name": "largest margin of unit norm"}
         panel = panel.assign(maximum_margin=(("seed", "norm"), maximum_margins(points), words))
         panel = panel.assign(reference_ratio=_cached_references(seed, seeds, n, points.shape))
     batch = "full" if batch_size is None else str(batch_size)
     name = described or type(optimizer).__name__
     return panel.assign_attrs(optimizer=name, loss=loss, batch=batch, steps=int(panel["step"][-1]))
+
+
+def _check_transformation(optimizer: object, shape: tuple[int, ...]) -> None:
+    """Refuses what is no Optax transformation of gradients alone."""
+    if not isinstance(optimizer, optax.GradientTransformation):
+        hint = f"; call it: {getattr(optimizer, '__name__', 'optimizer')}(1e-3)" if callable(optimizer) else ""
+        raise ValueError(
+            f"optimizer must be an Optax transformation, such as optax.adam(1e-3), or a dynamics, got {optimizer!r:.60}"
+            + hint
+        )
+    w = jnp.zeros(shape)
+    try:
+        jax.eval_shape(lambda g: optimizer.update(g, optimizer.init(w), w), w)
+    except TypeError as error:
+        if "required keyword" not in str(error):
+            raise
+        raise ValueError(f"optimizer must need gradients only, as a line search does not: {error}") from error
 
 
 @lru_cache(maxsize=8)
