@@ -184,3 +184,12 @@ def test_a_verdict_is_json_whose_infinities_are_null():
     assert not verdict.as_recorded
     assert claim(recorded="holds").judge(data(2.0)).as_recorded
     assert claim().judge(data(2.0)).as_recorded
+
+
+def test_the_interval_of_a_sample_that_is_mostly_its_mean_has_no_side() -> None:
+    sample = np.array([0.0] * 8 + [0.5, -0.5])
+    low, high = bootstrap_interval(sample)
+    assert low < 0 < high
+    for shift in (1e-17, -1e-17):
+        np.testing.assert_allclose(bootstrap_interval(sample + shift), (low, high), atol=1e-12)
+    np.testing.assert_allclose(-low, high, rtol=0.3)

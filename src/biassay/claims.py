@@ -142,9 +142,11 @@ def bootstrap_interval(values: ArrayLike, confidence: float = CONFIDENCE) -> tup
         return float(mean - half), float(mean + half)
     draws = sample[np.random.default_rng(0).integers(0, n, (_BOOTSTRAP_DRAWS, n))]
     errors = draws.std(axis=1, ddof=1) / math.sqrt(n)
-    # A resample of one value repeated, to rounding, has no spread: its studentised mean is infinite.
+    # A resample of one value repeated, to rounding, has no spread: its studentised mean is infinite, or 0 where that
+    # value is the mean itself.
     gap, spread_out = draws.mean(axis=1) - mean, errors > 1e-3 * error
-    t = np.where(spread_out, gap / np.where(spread_out, errors, 1.0), np.copysign(np.inf, gap))
+    gap = np.where(np.abs(gap) > 1e-9 * error, gap, 0.0)
+    t = np.where(spread_out, gap / np.where(spread_out, errors, 1.0), np.where(gap == 0, 0.0, np.copysign(np.inf, gap)))
     low_t, high_t = np.quantile(t, [tail, 1 - tail], method="inverted_cdf")
     normal = float(stats.t.ppf(1 - tail, n - 1))
     low_t, high_t = max(low_t, -_WIDEST * normal), min(high_t, _WIDEST * normal)
