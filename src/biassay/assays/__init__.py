@@ -87,7 +87,7 @@ CATALOGUE: dict[str, Entry] = {
             "adam-growth-formula",
             "adam-growth-cap",
         ),
-        seconds=45.0,
+        seconds=50.0,
         papers=(
             "soudry2018",
             "ji2021primaldual",

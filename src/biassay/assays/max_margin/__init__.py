@@ -102,5 +102,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float64",
-    seconds=45.0,
+    seconds=50.0,
 )

@@ -219,7 +219,8 @@ def reached(data: xr.Dataset) -> Figure:
         title="What the rows of the card reached, and with what",
         caption=(
             "Lead of the nearest geometry over the second on the normalised loss, by how much one ratio is above the "
-            "others; the margin that was reached; the largest entry of the last gradient. A row without a point did "
+            "others; the margin that was reached; the largest entry of the last gradient (void below 1e-154). A row "
+            "without a point did "
             f"not run on that loss. Step size schedule of every row: {schedules}; of the rows that factorise a matrix "
             f"{matrix:g}, of the others in the title. Stability constants eps: {'; '.join(eps)} (in RMSProp inside "
             f"the root); the other rows have none. Void rows: {', '.join(void) or 'none'}. Medians and ranges over "
@@ -230,7 +231,7 @@ def reached(data: xr.Dataset) -> Figure:
                 title="Lead of the nearest geometry",
                 xlabel="",
                 ylabel="ratio − second ratio",
-                yscale="log",
+                ylim=(0.0, 1.1 * float(np.nanmax(lead))),
                 series=tuple(ahead(str(norm)) for norm in data["norm"].values),
             ),
             Panel(title="Margin reached", xlabel="", ylabel="margin", yscale="log", series=both("margin")),
@@ -239,6 +240,7 @@ def reached(data: xr.Dataset) -> Figure:
                 xlabel="",
                 ylabel="largest entry",
                 yscale="log",
+                ylim=(1e-160, 1e3),
                 series=both("gradient"),
             ),
         ),
