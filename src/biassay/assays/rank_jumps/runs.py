@@ -197,9 +197,7 @@ def _members(region: LowRankRegion, params: Traced) -> Bool[Array, "n tries"]:
 
 
 @jax.jit
-def leaves_region(
-    problem: Problem, region: LowRankRegion, paths: Traced, lr: float, decay: float
-) -> Bool[Array, " n"]:
+def leaves_region(problem: Problem, region: LowRankRegion, paths: Traced, lr: float, decay: float) -> Bool[Array, " n"]:
     """Whether, from any point of a path, some branch of SGD leads out of the region.
 
     paths: factors with the leading axes (n, steps). Every point is moved by each of the possible steps, not only by the
