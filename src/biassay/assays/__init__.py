@@ -183,7 +183,7 @@ CATALOGUE: dict[str, Entry] = {
             "then-flat-small-error",
             "adam-nearly-flat-small-error",
         ),
-        seconds=55.0,
+        seconds=60.0,
         papers=(
             "oymak2019shortest",
             "liu2020landscapes",
@@ -233,7 +233,7 @@ CATALOGUE: dict[str, Entry] = {
             "small-start-small-norm",
             "noisy-factorisation",
         ),
-        seconds=60.0,
+        seconds=70.0,
         papers=(
             "neyshabur2014search",
             "pilanci2020convex",

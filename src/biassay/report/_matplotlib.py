@@ -72,6 +72,8 @@ def save_figure(figure: Figure, folder: Path | str) -> tuple[Path, Path]:
             metadata = {"Title": figure.title, "Date": None} if path.suffix == ".svg" else {"Title": figure.title}
             with replacing(path) as temporary:
                 canvas.savefig(temporary, dpi=_PIXELS_PER_INCH, facecolor="white", metadata=metadata)
+            # The places found for the first file serve the second.
+            canvas.set_layout_engine("none")
     return paths
 
 

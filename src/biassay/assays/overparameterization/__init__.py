@@ -57,5 +57,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float64",
-    seconds=55.0,
+    seconds=60.0,
 )

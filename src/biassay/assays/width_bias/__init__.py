@@ -78,5 +78,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float32",
-    seconds=60.0,
+    seconds=70.0,
 )
