@@ -246,7 +246,7 @@ def test_what_speaks_of_the_data_afterwards_is_not_in_the_version(
     (folder / "__init__.py").touch()
     monkeypatch.syspath_prepend(tmp_path)
     before = code_version.__wrapped__("other_assay")
-    for name in ("claims.py", "figures.py", "text.py"):
+    for name in ("claims.py", "claims_part.py", "figures.py", "text.py"):
         (folder / name).write_text("a = 1\n")
         assert code_version.__wrapped__("other_assay") == before
     (folder / "runs.py").write_text("a = 1\n")

@@ -34,20 +34,21 @@ _MARK = b"biassay run "
 _SEAL_BYTES = len(_MARK) + 20
 _PACKAGE = Path(__file__).parent
 # What can change the data of every assay: the engine. An assay's own folder is added to it, without what only speaks of
-# the data afterwards. The command line, the store, the report and the claims' statistics cannot change it either:
+# the data afterwards (claims.py, claims_of_a_part.py, ...). The command line, the store, the report and the claims' statistics cannot change it either:
 # verdicts are judged afresh.
 _ENGINE = (
     "problem.py",
     "_lanes.py",
     "_strategy.py",
     "simulation.py",
+    "stability.py",
     "dynamics",
     "probes",
     "references",
     "models",
     "data",
 )
-_AFTERWARDS = ("claims.py", "figures.py", "text.py")
+_AFTERWARDS = ("claims", "figures", "text")
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ def code_version(module: str) -> str:
     if spec is not None and spec.origin is not None:
         origin = Path(spec.origin)
         own = _sources(origin.parent if origin.name == "__init__.py" else origin)
-        files.update(file for file in own if file.name not in _AFTERWARDS)
+        files.update(file for file in own if file.stem.split("_")[0] not in _AFTERWARDS)
     digest = hashlib.blake2b(digest_size=8)
     for file in sorted(files):
         name = file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name

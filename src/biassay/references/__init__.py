@@ -20,6 +20,10 @@ from .kernel_interpolants import KernelInterpolant as KernelInterpolant
 from .kernel_interpolants import gaussian_kernel as gaussian_kernel
 from .kernel_interpolants import interpolate as interpolate
 from .kernel_interpolants import one_vs_all as one_vs_all
+from .label_noise_drift import drift as drift
+from .label_noise_drift import drift_flow as drift_flow
+from .label_noise_drift import drift_time as drift_time
+from .label_noise_drift import regularizer as regularizer
 from .landscape import Landscape as Landscape
 from .margins import HardMargin as HardMargin
 from .margins import ResidualLimit as ResidualLimit
@@ -43,3 +47,8 @@ from .relu_neuron import min_norm_zero_loss as min_norm_zero_loss
 from .relu_neuron import nearest_zero_loss as nearest_zero_loss
 from .relu_neuron import witness as witness
 from .relu_neuron import witness_limit as witness_limit
+from .zero_error import output_jacobian as output_jacobian
+from .zero_error import pseudo_solve as pseudo_solve
+from .zero_error import residuals as residuals
+from .zero_error import tangent_part as tangent_part
+from .zero_error import to_zero_error as to_zero_error
