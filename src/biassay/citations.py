@@ -47,8 +47,8 @@ BIBTEX: dict[str, str] = {
     "dinh2018splitting": """\
 @misc{dinh2018splitting,
   author        = {Dinh, Thu and Xin, Jack},
-  title         = {Convergence of a Relaxed Variable Splitting Method for Learning Sparse Neural Networks via l1, l0, and
-                   transformed-l1 Penalties},
+  title         = {Convergence of a Relaxed Variable Splitting Method for Learning Sparse Neural Networks via l1, l0,
+                   and transformed-l1 Penalties},
   year          = {2018},
   eprint        = {1812.05719},
   archiveprefix = {arXiv},

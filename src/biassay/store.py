@@ -34,8 +34,8 @@ _MARK = b"biassay run "
 _SEAL_BYTES = len(_MARK) + 20
 _PACKAGE = Path(__file__).parent
 # What can change the data of every assay: the engine. An assay's own folder is added to it, without what only speaks of
-# the data afterwards (claims.py, claims_of_a_part.py, ...). The command line, the store, the report and the claims' statistics cannot change it either:
-# verdicts are judged afresh.
+# the data afterwards (claims.py, claims_of_a_part.py, ...). The command line, the store, the report and the claims'
+# statistics cannot change it either: verdicts are judged afresh.
 _ENGINE = (
     "problem.py",
     "_lanes.py",
