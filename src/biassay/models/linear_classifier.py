@@ -34,11 +34,12 @@ def _log_sum_exp_gradient(
     return jnp.tensordot(-y * jax.nn.softmax(-y * linear(w, x)), x, axes=1)
 
 
-def linear_classifier(x: Float[Array, "n ..."], y: Float[Array, " n"], loss: Loss = "logistic") -> Problem:
+def linear_classifier(x: Float[Array, "..."], y: Float[Array, "*seeds n"], loss: Loss = "logistic") -> Problem:
     """Minimise the mean logistic loss, or log sum_n exp(-y_n <w, x_n>), over w of the shape of a point.
 
     Args:
-        x: points, vectors (n, d) or matrices (n, a, b).
+        x: points, vectors (n, d) or matrices (n, a, b). A leading axis of seeds, here and in y, makes the problems of a
+            `PerSeed`.
         y: labels in {-1, +1}.
         loss: "logistic" or "log_sum_exp".
 

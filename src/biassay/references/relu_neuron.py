@@ -72,7 +72,7 @@ def witness_limit(g: float, alpha: float = 1.0, start: Float[np.ndarray, " 3"] |
         # As a change since the start: for small g it is far smaller than w_fix.
         return w0 + (np.expm1(-np.multiply.outer(t, rates)) * amplitudes) @ modes.T
 
-    def activity(t: np.ndarray | float) -> np.ndarray:
+    def activity(t: np.ndarray | float) -> np.ndarray | np.floating:
         """w_2 + w_3 along the linear flow: a sum of three exponentials, with at most two roots."""
         return (np.exp(-np.multiply.outer(t, rates)) * amplitudes) @ (modes[1] + modes[2])
 

@@ -40,8 +40,8 @@ def gradient(W: Float[Array, "m d"], x: Float[Array, "n d"], y: Float[Array, " n
     return (r[:, None] * slopes * v).T @ x
 
 
-def least_squares(x: Float[Array, "n d"], y: Float[Array, " n"]) -> Problem:
-    """Minimise |f(theta) - y|^2 / 2."""
+def least_squares(x: Float[Array, "*seeds n d"], y: Float[Array, "*seeds n"]) -> Problem:
+    """Minimise |f(theta) - y|^2 / 2. A leading axis of seeds makes the problems of a `PerSeed`."""
     return Problem(predict, x, y, half_squared_error, gradient_rule=gradient, aggregate=jnp.sum)
 
 

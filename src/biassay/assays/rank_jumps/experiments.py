@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from ...dynamics import AdversarialSGD, ForcedSGD, GradientDescent, IsotropicNoise
 from ...models import deep_linear
@@ -403,5 +404,5 @@ def width(setting: Setting, start: Weights) -> Variables:
 
 
 @partial(jax.jit, static_argnums=(1, 2))
-def _random(keys: Any, layers: int, width: int) -> deep_linear.Factors:
+def _random(keys: Any, layers: int, width: int) -> tuple[Float[Array, "seeds rows columns"], ...]:
     return jax.vmap(lambda key: deep_linear.random(key, (2, 2), layers, width))(keys)
