@@ -5,6 +5,9 @@ The functions can be imported from here, whichever module they live in.
 
 from .convex_two_layer import ConvexNetwork as ConvexNetwork
 from .convex_two_layer import convex_two_layer as convex_two_layer
+from .diagonal_drift import diagonal_drift as diagonal_drift
+from .diagonal_drift import first_drift_time as first_drift_time
+from .diagonal_drift import least_regularizer as least_regularizer
 from .interpolators import dual_map as dual_map
 from .interpolators import gradient_descent_iterate as gradient_descent_iterate
 from .interpolators import min_l1_norm as min_l1_norm
