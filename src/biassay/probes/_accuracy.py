@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float, Int, PyTree, Scalar
+from jaxtyping import Array, Bool, Float, Num, PyTree, Scalar
 
 from ..problem import Problem
 
 
-def correct(outputs: Float[Array, "b ..."], labels: Int[Array, " b"]) -> Bool[Array, " b"]:
+def correct(outputs: Float[Array, "b ..."], labels: Num[Array, " b"]) -> Bool[Array, " b"]:
     """Which examples are classified rightly: by the largest of the logits (b, k) for labels 0..k-1, by the sign of the
     outputs (b,) for labels -1 and +1."""
     if outputs.ndim == 1:

@@ -108,7 +108,9 @@ def jump_map(data: xr.Dataset) -> Figure:
         seen = rate > 0
         rates.append(Points(etas[seen], rate[seen], f"λ = {decay:g}", _role(j), low[seen], high[seen]))
         unseen += zip(etas[~seen], high[~seen], strict=True)
-        band = np.transpose([_share(~np.isnan(data.jump_step.isel({"eta": i, "lambda": j}))) for i in range(len(etas))])
+        band = np.transpose(
+            [_share(~np.isnan(data.jump_step.isel({"eta": i, "lambda": j}).values)) for i in range(len(etas))]
+        )
         shares.append(Points(etas, band[0], f"λ = {decay:g}", _role(j), band[1], band[2]))
     shares.append(Points(etas, data.gd_jumped.max("lambda").values.astype(float), "gradient descent", "control"))
     if unseen:
