@@ -23,6 +23,7 @@ variables, which Newton's method does.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import numpy as np
 from jaxtyping import Float
@@ -104,7 +105,9 @@ def first_drift_time(
     def at(tau: float) -> float:
         return excess(diagonal_drift(x, y, [tau], start=start)[0])
 
-    return float(brentq(at, 0.0, latest, xtol=1e-6 * latest)) if at(0.0) * at(latest) < 0 else float("nan")
+    if at(0.0) * at(latest) >= 0:
+        return float("nan")
+    return cast(float, brentq(at, 0.0, latest, xtol=1e-6 * latest))
 
 
 def _log(start: np.ndarray) -> np.ndarray:

@@ -60,13 +60,38 @@ class Config:
 
     # sparse recovery by h(v) = <x, v . v>
     sparse_d: int = 100
+    """Parameters."""
     sparse_measurements: int = 40
+    """Examples."""
     sparse_support: int = 5
+    """Ones in the target; its other entries are zero."""
     sparse_lr: float = 1e-2
+    """Step size, divided by ten after each third of the steps; the clock is also read at half of it."""
     sparse_steps: int = 300_000
+    """Steps of all arms but Langevin noise."""
+    sparse_langevin_steps: int = 300_000
+    """Steps with Langevin noise."""
     sparse_sets: int = 4
+    """Data sets."""
 
     seed: int = 0
     """First seed of everything that is drawn."""
     seeds: int = 8
     """Points at which the stability test is checked."""
+
+    def __post_init__(self) -> None:
+        if self.seed < 0:
+            raise ValueError(f"seed must be at least 0, got {self.seed}")
+        # sparse
+        if not 1 <= self.sparse_support <= self.sparse_measurements < self.sparse_d:
+            raise ValueError(
+                "sparse recovery needs sparse_support <= sparse_measurements < sparse_d, or nothing is left to choose, "
+                f"got {self.sparse_support}, {self.sparse_measurements}, {self.sparse_d}"
+            )
+        if self.sparse_lr <= 0:
+            raise ValueError(f"sparse_lr must be positive, got {self.sparse_lr}")
+        for name in ("sparse_steps", "sparse_langevin_steps"):
+            if getattr(self, name) < 1200:
+                raise ValueError(f"{name} must be at least 1200, as many as are recorded, got {getattr(self, name)}")
+        if self.sparse_sets < 1:
+            raise ValueError(f"sparse_sets must be at least 1, got {self.sparse_sets}")
