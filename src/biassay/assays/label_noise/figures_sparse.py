@@ -123,7 +123,6 @@ def clock(data: xr.Dataset) -> Figure:
                 title="L1 norm",
                 xlabel="drift time τ = (η/4)² t",
                 ylabel="sum of v.v",
-                yscale="log",
                 series=(
                     *along_tau("l1"),
                     Line(tau[[0, -1]], np.full(2, data["sparse_target"].sum()), "target", "control"),
