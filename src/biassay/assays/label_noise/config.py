@@ -27,36 +27,53 @@ class Config:
 
     # sensing: a positive semi-definite matrix from n Gaussian measurements
     sensing_d: int = 20
+    """Size of the matrix, which has d (d + 1) / 2 unknowns."""
     sensing_rank: int = 1
+    """Rank of the target."""
     sensing_measurements: int = 100
+    """Measurements n."""
     sensing_batch: int = 10
+    """Examples a step, with replacement."""
     sensing_variance: float = 0.1
     """Variance of the label noise."""
     sensing_lr: float = 4e-3
     """Step size eta; the clock is read at eta and eta / 2."""
     sensing_steps: int = 200_000
-    sensing_sets: int = 5
-    """Data sets."""
+    """Steps at eta; eta / 2 takes half as many again."""
+    sensing_sets: int = 6
+    """Data sets; on some there is only one solution, and they are set apart."""
     sensing_runs: int = 3
     """Runs of SGD on each data set."""
+    sensing_large: bool = False
+    """Whether a large problem is run too, in single precision."""
+    sensing_large_d: int = 100
+    sensing_large_rank: int = 5
+    sensing_large_measurements: int = 2500
+    sensing_large_batch: int = 250
+    """Examples a step, neighbours in the order of the measurements."""
+    sensing_large_lr: float = 7e-3
+    sensing_large_steps: int = 200_000
 
     # curve: one-dimensional interpolation by a ReLU network
     curve_units: int = 60
+    """Hidden units, beside one linear and one constant unit."""
     curve_lr: float = 3e-3
     curve_std: float = 0.7
     curve_steps: int = 320_000
+    """Steps, the last quarter of them without noise."""
     curve_pairs: int = 10
-    """Starts, each run with and without noise."""
+    """Starts, each run with and without noise, and with noise and one layer trained."""
 
     # one point: two-layer networks with tanh and logistic units
     point_units: int = 10
     point_lr: float = 1e-2
     point_std: float = 0.5
     point_steps: int = 1_200_000
+    """Steps of SGD."""
+    point_horizon: float = 1e7
+    """Drift time to which the drift equation is followed."""
     point_starts: int = 8
-    """Starts followed by the drift equation."""
-    point_runs: int = 3
-    """Starts that SGD is run from as well."""
+    """Starts, each followed by the drift equation and by SGD."""
 
     # sparse recovery by h(v) = <x, v . v>
     sparse_d: int = 100
@@ -82,6 +99,23 @@ class Config:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        # sensing
+        for size in ("sensing", "sensing_large"):
+            d, rank = getattr(self, f"{size}_d"), getattr(self, f"{size}_rank")
+            if not 1 <= rank <= d:
+                raise ValueError(f"{size}_rank must lie in 1..{size}_d, got {rank} and {size}_d={d}")
+            for name in (f"{size}_measurements", f"{size}_batch"):
+                if getattr(self, name) < 1:
+                    raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+            if getattr(self, f"{size}_lr") <= 0:
+                raise ValueError(f"{size}_lr must be positive, got {getattr(self, f'{size}_lr')}")
+            if getattr(self, f"{size}_steps") < 1000:
+                raise ValueError(f"{size}_steps must be at least 1000, got {getattr(self, f'{size}_steps')}")
+        if self.sensing_variance < 0:
+            raise ValueError(f"sensing_variance must not be negative, got {self.sensing_variance}")
+        for name in ("sensing_sets", "sensing_runs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
         # sparse
         if not 1 <= self.sparse_support <= self.sparse_measurements < self.sparse_d:
             raise ValueError(
@@ -95,3 +129,23 @@ class Config:
                 raise ValueError(f"{name} must be at least 1200, as many as are recorded, got {getattr(self, name)}")
         if self.sparse_sets < 1:
             raise ValueError(f"sparse_sets must be at least 1, got {self.sparse_sets}")
+        # curve and one point
+        for name in ("curve_lr", "curve_std", "point_lr", "point_std"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, least in {
+            "curve_units": 1,
+            "curve_pairs": 1,
+            "curve_steps": 4000,
+            "point_units": 1,
+            "point_starts": 1,
+            "point_steps": 2048,
+        }.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        reached = (self.point_lr * self.point_std) ** 2 * self.point_steps
+        if not self.point_horizon >= 4 * reached:
+            raise ValueError(
+                f"point_horizon must be at least {4 * reached:g}, four times the drift time of SGD, "
+                f"got {self.point_horizon:g}"
+            )
