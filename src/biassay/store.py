@@ -41,7 +41,7 @@ _ENGINE = (
     "_lanes.py",
     "_strategy.py",
     "simulation.py",
-    "stability.py",
+    "stability",
     "dynamics",
     "probes",
     "references",

@@ -1,0 +1,104 @@
+"""Sums over the rows of J, a few rows at a time, so that neither J nor a Hessian is ever held.
+
+Row r of J is g_r = grad h_r, where h_r(theta) is one entry of the output for one example; n examples with k entries
+make N = n k rows. With H_r the Hessian of h_r,
+
+    reg = (1/n) sum_r |g_r|^2,          grad reg = (2/n) sum_r H_r g_r.
+
+sum_r H_r g_r is the gradient of theta -> sum_r <grad h_r(theta), g_r> at fixed g_r: a derivative of every h_r along its
+own g_r, then one reverse pass for all rows of a chunk together. That writes every g_r once and reads it once;
+differentiating each grad h_r along g_r would write and read the products H_r g_r as well.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Float, Int, PyTree
+
+from ..problem import Problem
+
+_CHUNK_ENTRIES = 2**24
+"""Numbers in the gradients of one chunk of rows: 64 MB in single precision."""
+
+
+class RowSums(NamedTuple):
+    """outputs: h_r, each example alone; squares: |g_r|^2; gradient: sum_r H_r g_r."""
+
+    outputs: Float[Array, " N"]
+    squares: Float[Array, " N"]
+    gradient: Float[Array, " p"]
+
+
+def chunk_rows(rows: int, parameters: int) -> int:
+    """How many rows to take at a time. Two at least: products of a single row are slow on XLA's CPU backend."""
+    return min(max(2, _CHUNK_ENTRIES // parameters), max(rows, 2))
+
+
+def _output(problem: Problem, params: PyTree, x: Array, entry: Float[Array, " k"]) -> Float[Array, ""]:
+    """h_r: the entry marked by the unit vector `entry` of the output for the example x; 0 where `entry` is zero."""
+    return jnp.vdot(entry, problem.predict(params, x[None]).ravel())
+
+
+def _row(problem: Problem, r: Int[Array, ""]) -> tuple[Array, Float[Array, " k"]]:
+    """The example and the unit vector of row r; rows past the last one have a zero vector in its place."""
+    k = problem.y.size // problem.size
+    inside = r < problem.y.size
+    return problem.x[jnp.where(inside, r // k, 0)], jnp.where(inside, jnp.eye(k, dtype=problem.y.dtype)[r % k], 0)
+
+
+def _chunks(problem: Problem, chunk: int) -> Int[Array, "chunks chunk"]:
+    """The numbers of all rows, and of as many past the last one as fill the last chunk."""
+    return jnp.arange(-(-problem.y.size // chunk) * chunk).reshape(-1, chunk)
+
+
+def _gradients(problem: Problem, params: PyTree, rows: Int[Array, " b"]) -> tuple[Array, Float[Array, "b k"], PyTree]:
+    """The examples and unit vectors of some rows, and g_r: every leaf of the parameters with an axis of rows first."""
+    x, entry = jax.vmap(lambda r: _row(problem, r))(rows)
+    return x, entry, jax.vmap(lambda x, e: jax.grad(_output, argnums=1)(problem, params, x, e))(x, entry)
+
+
+def _squares(g: PyTree) -> Float[Array, " b"]:
+    """|g_r|^2."""
+    return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf.reshape(len(leaf), -1) ** 2, axis=1), g))
+
+
+@functools.partial(jax.jit, static_argnames="chunk")
+def row_sums(problem: Problem, params: PyTree, chunk: int) -> RowSums:
+    """Outputs, squared norms of the gradients, and sum_r H_r g_r, `chunk` rows at a time."""
+
+    def step(total: PyTree, rows: Int[Array, " chunk"]) -> tuple[PyTree, tuple[Array, Array]]:
+        x, entry, g = _gradients(problem, params, rows)
+
+        def along_itself(w: PyTree, x: Array, entry: Array, g: PyTree) -> tuple[Array, Array]:
+            return jax.jvp(lambda w: _output(problem, w, x, entry), (w,), (g,))
+
+        def summed(w: PyTree) -> tuple[Array, Array]:
+            outputs, slopes = jax.vmap(along_itself, (None, 0, 0, 0))(w, x, entry, g)
+            return jnp.sum(slopes), outputs
+
+        Hg, outputs = jax.grad(summed, has_aux=True)(params)
+        return jax.tree.map(jnp.add, total, Hg), (outputs, _squares(g))
+
+    start = jax.tree.map(jnp.zeros_like, params)
+    total, (outputs, squares) = jax.lax.scan(step, start, _chunks(problem, chunk))
+    N = problem.y.size
+    return RowSums(outputs.ravel()[:N], squares.ravel()[:N], ravel_pytree(total)[0])
+
+
+@functools.partial(jax.jit, static_argnames="chunk")
+def row_squares(problem: Problem, params: PyTree, chunk: int) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
+    """The outputs, of all examples at once, and |g_r|^2."""
+    squares = jax.lax.map(lambda rows: _squares(_gradients(problem, params, rows)[2]), _chunks(problem, chunk))
+    return problem.predict(params, problem.x).ravel(), squares.ravel()[: problem.y.size]
+
+
+@jax.jit
+def jacobian(problem: Problem, params: PyTree) -> tuple[Float[Array, " N"], Float[Array, "N p"]]:
+    """The outputs, of all examples at once, and J, from one example at a time."""
+    g = _gradients(problem, params, jnp.arange(problem.y.size))[2]
+    return problem.predict(params, problem.x).ravel(), jax.vmap(lambda g: ravel_pytree(g)[0])(g)
