@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 import equinox as eqx
+import jax
 import optax
 from jaxtyping import Array, Int, Key, PyTree, Scalar
 
-from ..problem import Problem
+from ..problem import Batch, Problem
 from ._base import AbstractDynamics, Noise, State
 from ._sampling import Sampling, batch_indices, check_sampling
+
+# The number of no epoch: what batches are drawn from is not what a transformation draws from.
+_NO_EPOCH = 2**32 - 1
 
 
 class Optax(AbstractDynamics):
     """w <- w + update, with the update of an `optax.GradientTransformation`.
+
+    A transformation that takes extra arguments is given the batch as `inputs` and a fresh random `key` of every seed
+    and step, as `biassay.dynamics.label_noise` wants them.
 
     Args:
         transformation: e.g. `optax.adam(1e-3)`. Its hyper-parameters hide in a closure; to sweep them give `simulate`
@@ -39,13 +46,17 @@ class Optax(AbstractDynamics):
         return self.transformation.init(params)
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
+        keys = super().noise(problem, jax.random.fold_in(key, _NO_EPOCH), start, length)
         if self.batch_size is None:
-            return None
-        return batch_indices(key, start, length, problem.size, self.batch_size, self.sampling)
+            return None, keys
+        return batch_indices(key, start, length, problem.size, self.batch_size, self.sampling), keys
 
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
-        gradient = problem.gradient(params, None if noise is None else problem.batch(noise))
-        updates, state = self.transformation.update(gradient, state, params)
+        indices, key = noise
+        batch = Batch(problem.x, problem.y) if indices is None else problem.batch(indices)
+        gradient = problem.gradient(params, batch)
+        transformation = optax.with_extra_args_support(self.transformation)
+        updates, state = transformation.update(gradient, state, params, inputs=batch.x, key=key)
         return optax.apply_updates(params, updates), state
 
     def time_step(self, state: State) -> Scalar | float:

@@ -41,7 +41,7 @@ class TunedOptax(AbstractDynamics):
         return self._optax().init(problem, params)
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
-        return None
+        return self._optax().noise(problem, key, start, length)
 
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
         return self._optax().step(problem, params, state, noise)

@@ -1,4 +1,4 @@
-"""Two-layer networks of smooth units, h(x) = sum_j c_j act(w_j . x), for the experiments on drift, escape and one point.
+"""Two-layer networks of smooth units, h(x) = sum_j c_j act(w_j . x), for the parts drift, escape and one point.
 
 theta = (w, c) is trained as a whole. tanh and the logistic function have bounded derivatives of every order, as the
 theorem asks.

@@ -4,9 +4,10 @@ MATHEMATICS = r"""
 ### Sparse recovery by squared parameters
 
 $h(x) = \langle x, v \circ v \rangle$, with $v \circ v$ the vector of squares, and targets
-$y_i = \langle x_i, w^* \rangle$ for $w^*$ with five ones among $d = 100$ entries, $n = 40$ Gaussian examples, $v_0 = (1, \dots, 1)$. The loss is
-$\frac14 (h - y)^2$; HaoChen, Wei, Lee and Ma 2021. To the full gradient is added what $N(0, 1)$ noise in the label of
-one random example brings, $-\varepsilon \, x_i \circ v$. The step size is divided by ten after each third of the steps.
+$y_i = \langle x_i, w^* \rangle$ for $w^*$ with five ones among $d = 100$ entries, $n = 40$ Gaussian examples,
+$v_0 = (1, \dots, 1)$. The loss is $\frac14 (h - y)^2$; HaoChen, Wei, Lee and Ma 2021. To the full gradient is added
+what $N(0, 1)$ noise in the label of one random example brings, $-\varepsilon \, x_i \circ v$. The step size is divided
+by ten after each third of the steps.
 
 In $w = v \circ v$ everything is linear: with $k_j = \frac1n \sum_i x_{ij}^2$,
 
