@@ -46,3 +46,9 @@ def test_the_memorizer_fits_and_predicts_nothing() -> None:
     np.testing.assert_allclose(told["memorizer"](told["x"]), told["y"], atol=1e-6)
     assert 0.4 < told["agreement"] < 0.6
     assert np.min(told["y"] * (told["x"] @ told["best"].w)) > 1 - 1e-9
+
+
+def test_label_noise_in_ones_own_loop_lowers_the_gradient_and_keeps_the_fit() -> None:
+    told = runpy.run_path(str(EXAMPLES / "your_own_loop.py"))
+    assert max(told["losses"].values()) < 1e-3
+    assert told["sizes"][0.7] < told["sizes"][0.0] / 2
