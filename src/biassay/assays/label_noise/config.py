@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
+
+DRIFT_LIMIT = 0.05
+"""Above this step size SGD may be unstable on a data set of the experiment on drift."""
 
 
 @dataclass(frozen=True)
@@ -14,16 +18,18 @@ class Config:
     """Data sets (points, network, zero-error start)."""
     drift_runs: int = 256
     """Runs of SGD from each start."""
-    drift_lr: tuple[float, ...] = (2e-3, 1e-3)
+    drift_lr: tuple[float, ...] = (4e-3, 2e-3, 1e-3)
     """Step sizes, each half of the one before."""
     drift_std: float = 0.3
-    drift_steps: int = 20_000
+    drift_steps: int = 5000
     """Steps at the largest step size; smaller ones take as many as cover the same drift time."""
 
     # escape: tanh network of 10 units on one point
     escape_lr: tuple[float, ...] = (4e-3, 2e-3, 1e-3, 5e-4, 2.5e-4)
+    """Step sizes eta; each runs for eta^-1.6 steps."""
     escape_std: float = 0.5
     escape_runs: int = 16
+    """Starts, each run once from there and once from the end of its drift flow."""
 
     # sensing: a positive semi-definite matrix from n Gaussian measurements
     sensing_d: int = 20
@@ -40,8 +46,8 @@ class Config:
     """Step size eta; the clock is read at eta and eta / 2."""
     sensing_steps: int = 200_000
     """Steps at eta; eta / 2 takes half as many again."""
-    sensing_sets: int = 6
-    """Data sets; on some there is only one solution, and they are set apart."""
+    sensing_sets: int = 7
+    """Data sets; those that leave no choice are set apart."""
     sensing_runs: int = 3
     """Runs of SGD on each data set."""
     sensing_large: bool = False
@@ -61,7 +67,7 @@ class Config:
     curve_std: float = 0.7
     curve_steps: int = 320_000
     """Steps, the last quarter of them without noise."""
-    curve_pairs: int = 10
+    curve_pairs: int = 30
     """Starts, each run with and without noise, and with noise and one layer trained."""
 
     # one point: two-layer networks with tanh and logistic units
@@ -99,6 +105,22 @@ class Config:
     def __post_init__(self) -> None:
         if self.seed < 0:
             raise ValueError(f"seed must be at least 0, got {self.seed}")
+        # drift
+        if len(self.drift_lr) < 2 or any(abs(b / a - 0.5) > 1e-9 for a, b in pairwise(self.drift_lr)):
+            raise ValueError(f"drift_lr needs two or more step sizes, each half of the one before, got {self.drift_lr}")
+        if not 0 < min(self.drift_lr) <= max(self.drift_lr) <= DRIFT_LIMIT:
+            raise ValueError(
+                f"drift_lr must be positive and at most {DRIFT_LIMIT:g}, the limit of stability, got {self.drift_lr}"
+            )
+        for name in ("drift_std", "escape_std"):
+            if not getattr(self, name) > 0:
+                raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
+        for name, least in {"drift_sets": 1, "drift_runs": 2, "drift_steps": 1, "escape_runs": 1}.items():
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}, got {getattr(self, name)}")
+        # escape
+        if len(self.escape_lr) < 2 or len(set(self.escape_lr)) < len(self.escape_lr) or min(self.escape_lr) <= 0:
+            raise ValueError(f"escape_lr needs two or more different positive step sizes, got {self.escape_lr}")
         # sensing
         for size in ("sensing", "sensing_large"):
             d, rank = getattr(self, f"{size}_d"), getattr(self, f"{size}_rank")
@@ -149,3 +171,7 @@ class Config:
                 f"point_horizon must be at least {4 * reached:g}, four times the drift time of SGD, "
                 f"got {self.point_horizon:g}"
             )
+
+    def steps_of_drift(self, lr: float) -> int:
+        """Steps at the step size lr in the experiment on drift, all of the same drift time lr^2 s^2 steps."""
+        return round(self.drift_steps * (max(self.drift_lr) / lr) ** 2)
