@@ -226,6 +226,23 @@ def test_the_data_say_what_they_are(data):
     assert all(variable.attrs["long_name"] for variable in data.data_vars.values())
 
 
+@pytest.mark.nightly
+def test_the_numbers_of_the_trials_at_the_default_size():
+    """On data that were never looked at: the table of trial runs, with the spread that its four data sets had."""
+    config = Config(seed=30_000)
+    with jax.enable_x64(True):
+        found = sparse(config)
+    data = xr.Dataset({n: (a, v) for n, (a, v, _) in found.items()}, coords=sparse_coords(config))
+    end, l1 = (data[name].isel(sparse_record=-1) for name in ("sparse_test", "sparse_l1"))
+    assert {claim.judge(data).outcome for claim in CLAIMS} == {"holds"}
+    assert ((l1.sel(sparse_arm="label noise") > 4.9) & (l1.sel(sparse_arm="label noise") < 5.3)).all()
+    for arm in ("gradient descent", "Langevin"):
+        assert ((end.sel(sparse_arm=arm) > 50) & (end.sel(sparse_arm=arm) < 100)).all()
+    assert not (end.sel(sparse_arm="SGD noise") < 0.01).any(), "it does not recover"
+    reached = data["sparse_reached"].sel(sparse_arm="label noise")
+    assert ((reached > 20_000) & (reached < 45_000)).all()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
