@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .simulation import log_steps as log_steps
     from .simulation import progress_to as progress_to
     from .simulation import simulate as simulate
+    from .stability import Stability as Stability
+    from .stability import label_noise_stability as label_noise_stability
 
 # Imported when first asked for, so that `biassay list` and `--help` need not wait for JAX.
 _HOMES = {
@@ -46,6 +48,7 @@ _HOMES = {
     "problem": ("Batch", "Problem"),
     "runs": ("Result", "run"),
     "simulation": ("PerSeed", "Simulation", "log_steps", "progress_to", "simulate"),
+    "stability": ("Stability", "label_noise_stability"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 _FOLDERS = ("data", "dynamics", "models", "probes", "references")

@@ -7,8 +7,8 @@ h(theta) = y, moves along the set of zero error by
 
 with P_N the projector onto the null space of the Jacobian J (N, p) of all N outputs. It stays where P_N grad reg = 0
 and leaves where not: Blanc, Gupta, Valiant and Valiant, COLT 2020, arXiv 1904.09080; the constant is derived in
-`biassay.references.label_noise_drift`. `label_noise_stability` measures |P_N grad reg| / |grad reg|, without J, its null
-space or a Hessian where the model is large.
+`biassay.references.label_noise_drift`. `label_noise_stability` measures |P_N grad reg| / |grad reg|; where the model is
+large it forms neither J, nor its null space, nor a Hessian.
 """
 
 from ._result import NotCoveredError as NotCoveredError

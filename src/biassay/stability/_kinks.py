@@ -5,9 +5,10 @@ Where the outputs are smooth, a is odd, a(e) = 2 e s'(0) + O(e^3), so that
 
     jump(e) = |a(e) - 4 a(e/4)| / 3
 
-is of third order. Where a kink lies at theta itself, a(e) and a(e/4) are both the jump J of the slope and jump(e) = |J|,
-however small e is. A kink between the two scales leaves |J| / 3. So one number separates kinks from curvature, and
-neither the model's layers nor its activations need be known. What jumps only in its second derivative is not seen.
+is of third order. Where a kink lies at theta itself, a(e) and a(e/4) are both what the slope jumps by, and jump(e) is
+the size of that, however small e is; a kink between the two scales leaves a third of it. So one number separates kinks
+from curvature, and neither the model's layers nor its activations need be known. What jumps only in its second
+derivative is not seen.
 
 The displacements are Gaussian, of length |theta|, so that e is relative to |theta|. Of such a displacement a share of
 about 1 / sqrt(p) points across a given kink.
@@ -34,7 +35,7 @@ def _slopes(problem: Problem, params: PyTree, u: Float[Array, " p"], e: Scalar) 
 
 
 def kinks(problem: Problem, params: PyTree, scales: tuple[float, ...], seed: int = 0) -> tuple[float, ...]:
-    """The share of J that jumps within each of `scales`, relative to |theta|: the largest jump(e) over the size of s."""
+    """The share of J that jumps within each of `scales`, which are relative to |theta|: the largest |jump(e)| / |s|."""
     theta = np.asarray(ravel_pytree(params)[0])
     draw, jumps, size = np.random.default_rng(seed), np.zeros((len(scales), DIRECTIONS)), 0.0
     for direction in range(DIRECTIONS):

@@ -68,10 +68,14 @@ def solve_gram(
     first = float(np.linalg.norm(b))
     if first == 0:
         return GramSolution(np.zeros_like(b), 0.0, 0.0, 0.0, math.inf, 0)
-    U, alpha, beta, f = [b / first], [], [first], []
+    steps = min(iterations, len(b))
+    U = np.empty((steps + 1, len(b)))
+    U[0] = b / first
+    alpha: list[float] = []
+    beta, f = [first], []
     v: Any = None
     left, missing = first, math.inf
-    for j in range(min(iterations, len(b))):
+    for j in range(steps):
         w = pull(U[j]) if v is None else pull(U[j]) - v * beta[j]
         size = math.sqrt(float(w @ w))
         if not size > rank_tolerance * max(alpha, default=0.0):
@@ -79,13 +83,13 @@ def solve_gram(
         alpha.append(size)
         v = w * (1 / size)
         f.append(first / size if j == 0 else -beta[j] * f[-1] / size)
-        u = _orthogonal_to(U, push(v) - size * U[j])
+        u = _orthogonal_to(U[: j + 1], push(v) - size * U[j])
         beta.append(float(np.linalg.norm(u)))
         left = beta[-1] * abs(f[-1])
         missing = math.inf if j < _DELAY else float(np.linalg.norm(f[-_DELAY:]))
         if left <= residual or missing <= error or beta[-1] <= np.finfo(float).eps * first:
             break
-        U.append(u / beta[-1])
+        U[j + 1] = u / beta[-1]
     k = len(alpha)
     if k == 0:
         return GramSolution(np.zeros_like(b), first, math.inf, 0.0, math.inf, 0)
@@ -93,12 +97,11 @@ def solve_gram(
     # L^T is upper bidiagonal: its superdiagonal in the first row of the band, its diagonal in the second.
     t = solve_banded((0, 1), np.stack([np.r_[0.0, below], alpha]), np.array(f))
     s = np.linalg.svd(np.diag(alpha) + np.diag(below, -1), compute_uv=False)
-    return GramSolution(t @ np.stack(U[:k]), left, missing, float(s[0]), float(s[-1]), k)
+    return GramSolution(t @ U[:k], left, missing, float(s[0]), float(s[-1]), k)
 
 
-def _orthogonal_to(U: list[np.ndarray], u: np.ndarray) -> np.ndarray:
-    """What of u is orthogonal to all of U, twice, as once leaves rounding behind."""
-    basis = np.stack(U)
+def _orthogonal_to(U: Float[np.ndarray, "k N"], u: Float[np.ndarray, " N"]) -> Float[np.ndarray, " N"]:
+    """What of u is orthogonal to the rows of U, twice, as once leaves rounding behind."""
     for _ in range(2):
-        u = u - (basis @ u) @ basis
+        u = u - (U @ u) @ U
     return u

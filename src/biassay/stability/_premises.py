@@ -17,7 +17,7 @@ from ._kinks import kinks
 from ._result import NotCoveredError
 from ._tangent import Dense, MatrixFree
 
-_CONSTANTS = {squared_error: 1.0, half_squared_error: 0.5}
+_CONSTANTS: dict[Any, float] = {squared_error: 1.0, half_squared_error: 0.5}
 _CLASSIFICATION = (cross_entropy, logistic, negative_margin)
 _KINK_THAT_MATTERS = 3e-3
 _POLISH_STEPS = 20
@@ -132,7 +132,7 @@ def polish(
         if not math.isfinite(sizes[-1]) or stuck or len(sizes) > _POLISH_STEPS:
             raise NotCoveredError(
                 f"not at zero error: the residual is {sizes[0]:.1e} of the targets' size, and {min(sizes):.1e} after "
-                f"{len(sizes) - 1} Gauss-Newton steps (tolerance {tolerance:.0e}); train further, or with more parameters"
+                f"{len(sizes) - 1} Gauss-Newton steps (tolerance {tolerance:.0e}); train further, or a larger model"
             )
         left = (sizes[-1] / sizes[-2]) ** 2 if len(sizes) > 1 else _LEAST_ACCURACY
         needed = max(left, _MOST_ACCURACY, tolerance / (2 * sizes[-1]))

@@ -74,7 +74,8 @@ def label_noise_stability(
     """
     c = constant(problem)
     theta = flat(params)
-    _check_numbers(method, lr=lr, std=std, batch_size=batch_size, move=move, tolerance=tolerance, max_move=max_move)
+    numbers = {"tolerance": tolerance, "max_move": max_move, "kink_distance": kink_distance}
+    _check_numbers(method, batch_size, lr=lr, std=std, move=move, **numbers)
     check_outputs(problem, params)
     N, p = problem.y.size, theta.size
     limits = Precision(np.dtype(theta.dtype), N * p)
@@ -133,11 +134,11 @@ def label_noise_stability(
     return replace(result, steps_to_halve=tau / float(drift_time(1, lr, std, batch_size or problem.size, c)))
 
 
-def _check_numbers(method: str, max_move: float, batch_size: int | None, **numbers: float | None) -> None:
+def _check_numbers(method: str, batch_size: int | None, **numbers: float | None) -> None:
     """Raises UserError: one line on the first number out of range."""
     if method not in ("auto", "dense", "matrix-free"):
         raise UserError(f"method must be auto, dense or matrix-free, got {method!r}")
-    for name, value in {**numbers, "max_move": max_move}.items():
+    for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and (value > 0 or (value == 0 and name == "std"))):
             raise UserError(f"{name} must be {'at least 0' if name == 'std' else 'positive'} and finite, got {value}")
     if batch_size is not None and batch_size < 1:

@@ -13,7 +13,7 @@ For any y at all |g - J^T y| >= |P_N g|: stopping early can only make a point lo
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -43,20 +43,6 @@ class Tangent(NamedTuple):
     smallest: float
     rank: int | None
     gap: float
-
-
-class TangentSpace(Protocol):
-    """What both kinds can do. outputs: h (N,)."""
-
-    outputs: Float[np.ndarray, " N"]
-
-    def shortest_step(self, r: Float[np.ndarray, " N"], accuracy: float) -> Any:
-        """-J^+ r (p,), up to a residual of accuracy |r|."""
-        ...
-
-    def tangent(self, g: Any, accuracy: float) -> Tangent:
-        """P_N g, up to an error of accuracy |g|."""
-        ...
 
 
 class Dense:
@@ -140,6 +126,10 @@ class MatrixFree:
         allowed = accuracy * float(jnp.linalg.norm(g))
         v, b = g, self.push(g)
         y, largest, smallest = np.zeros_like(b), 0.0, math.inf
+        if not b.any():  # nothing to project away, so that the singular values are met from elsewhere
+            elsewhere = np.random.default_rng(0).normal(size=b.shape)
+            found = self._solve(elsewhere, 0.1 * float(np.linalg.norm(elsewhere)), 0.0)
+            return Tangent(v, y, 0.0, found.largest, found.smallest, None, self._gap(found.largest, found.smallest))
         for _ in range(_PASSES):
             found = self._solve(b, 0.0, allowed)
             v, y = v - self.pull(found.y), y + found.y
@@ -147,5 +137,8 @@ class MatrixFree:
             largest, smallest = max(largest, found.largest), min(smallest, found.smallest)
             if np.linalg.norm(b) <= allowed * smallest:
                 break
-        gap = smallest / (self._rank_tolerance * largest) if largest > 0 else math.inf
-        return Tangent(v, y, float(np.linalg.norm(b)), largest, smallest, None, gap)
+        return Tangent(v, y, float(np.linalg.norm(b)), largest, smallest, None, self._gap(largest, smallest))
+
+    def _gap(self, largest: float, smallest: float) -> float:
+        """How many times the smallest singular value met exceeds the tolerance."""
+        return smallest / (self._rank_tolerance * largest) if largest > 0 else math.inf
