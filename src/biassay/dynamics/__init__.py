@@ -26,3 +26,6 @@ from ._steepest import SignDescent as SignDescent
 from ._steepest import SteepestDescent as SteepestDescent
 from ._travelled import Travelled as Travelled
 from ._tuned import TunedOptax as TunedOptax
+from ._weight_normalization import Polar as Polar
+from ._weight_normalization import WeightNormalizationState as WeightNormalizationState
+from ._weight_normalization import weight_normalization as weight_normalization
