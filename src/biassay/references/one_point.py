@@ -40,7 +40,7 @@ _NEWTON_STEPS = 50
 _GRID = 2001
 
 
-class Units(NamedTuple):
+class PointUnits(NamedTuple):
     """m units on the point. u: w_j . x; c: their outer weights; both (..., m)."""
 
     u: Float[np.ndarray, "*batch m"]
@@ -74,16 +74,16 @@ class OnePoint(NamedTuple):
         slope = a * expit(-u)
         return a, slope, slope * (1 - 2 * a)
 
-    def error(self, units: Units) -> Float[np.ndarray, "*batch"]:
+    def error(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
         """h - y."""
         return np.sum(units.c * self.act(units.u)[0], axis=-1) - self.y
 
-    def regularizer(self, units: Units) -> Float[np.ndarray, "*batch"]:
+    def regularizer(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
         """reg = |grad h|^2 over all weights."""
         a, slope, _ = self.act(units.u)
         return np.sum(a**2 + self.k * (units.c * slope) ** 2, axis=-1)
 
-    def gradients(self, units: Units) -> tuple[Float[np.ndarray, "*batch q"], Float[np.ndarray, "*batch q"]]:
+    def gradients(self, units: PointUnits) -> tuple[Float[np.ndarray, "*batch q"], Float[np.ndarray, "*batch q"]]:
         """grad h and grad reg in the coordinates (u / sqrt(k), c), q = 2 m."""
         a, slope, bend = self.act(units.u)
         c, k = units.c, self.k
@@ -91,27 +91,30 @@ class OnePoint(NamedTuple):
         inner = 2 * a * slope + 2 * k * c**2 * slope * bend
         return output, np.concatenate([k**0.5 * inner, 2 * k * c * slope**2], axis=-1)
 
-    def drift(self, units: Units) -> Float[np.ndarray, "*batch q"]:
+    def drift(self, units: PointUnits) -> Float[np.ndarray, "*batch q"]:
         """-P_N grad reg, in the coordinates (u / sqrt(k), c), q = 2 m."""
         g, r = self.gradients(units)
         return g * (np.sum(g * r, axis=-1) / np.sum(g * g, axis=-1))[..., None] - r
 
-    def slope_left(self, units: Units) -> Float[np.ndarray, "*batch"]:
+    def slope_left(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
         """|P_N grad reg| / |grad reg|: 0 at a stable point."""
         return np.linalg.norm(self.drift(units), axis=-1) / np.linalg.norm(self.gradients(units)[1], axis=-1)
 
-    def to_zero_error(self, units: Units) -> Units:
+    def to_zero_error(self, units: PointUnits) -> PointUnits:
         """Newton's method along grad h, by the shortest steps; NaN where it does not get to zero error."""
         root_k = self.k**0.5
         z = np.concatenate([units.u / root_k, units.c], axis=-1)
-        for _ in range(_NEWTON_STEPS):
-            here = self._units(z)
-            g, _ = self.gradients(here)
-            z = z - g * (self.error(here) / np.sum(g * g, axis=-1))[..., None]
-        reached = np.abs(self.error(self._units(z))) < _ON_THE_SET
+        with np.errstate(all="ignore"):
+            for _ in range(_NEWTON_STEPS):
+                here = self._units(z)
+                g, _ = self.gradients(here)
+                z = z - g * (self.error(here) / np.sum(g * g, axis=-1))[..., None]
+            reached = np.abs(self.error(self._units(z))) < _ON_THE_SET
         return self._units(np.where(reached[..., None], z, np.nan))
 
-    def follow(self, units: Units, taus: Float[np.ndarray, " t"], *, rtol: float = 1e-9, atol: float = 1e-12) -> Units:
+    def follow(
+        self, units: PointUnits, taus: Float[np.ndarray, " t"], *, rtol: float = 1e-9, atol: float = 1e-12
+    ) -> PointUnits:
         """The drift equation from `units` (m,), at the drift times `taus`: units of shape (t, m).
 
         NaN from where the solver gives up.
@@ -172,6 +175,6 @@ class OnePoint(NamedTuple):
         reg, p, n = min(found)
         return LeastRegularizer(reg, np.sign(self.y) * shared(p, n))
 
-    def _units(self, z: np.ndarray) -> Units:
+    def _units(self, z: np.ndarray) -> PointUnits:
         u, c = np.split(z, 2, axis=-1)
-        return Units(self.k**0.5 * u, c)
+        return PointUnits(self.k**0.5 * u, c)

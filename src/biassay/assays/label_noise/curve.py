@@ -56,7 +56,7 @@ ARMS = (
 _FARTHEST_KINK = 1.3
 _QUIET = 0.25
 """The share of the steps, at the end, that sees no noise."""
-_RECORDS = 30
+_RECORDS = 20
 _GRID = np.linspace(-1, 1, 401)
 
 

@@ -27,7 +27,7 @@ from jaxtyping import Array, Float
 from ...dynamics import LabelNoise
 from ...problem import Problem, squared_error
 from ...references.label_noise_drift import drift_time
-from ...references.one_point import Activation, OnePoint, Units
+from ...references.one_point import Activation, OnePoint, PointUnits
 from ...simulation import PerSeed, simulate
 from .config import Config
 from .networks import Network, logistic_network, tanh_network
@@ -74,7 +74,7 @@ def drift_times(config: Config) -> tuple[np.ndarray, np.ndarray]:
     return sgd, np.concatenate([sgd, later, [config.point_horizon]])
 
 
-def draw_starts(config: Config, setting: Setting) -> tuple[Network, Units]:
+def draw_starts(config: Config, setting: Setting) -> tuple[Network, PointUnits]:
     """Weights ~ N(0, 1), taken to zero error: as networks with the leading axis (start,), and as units on the point."""
 
     def one(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
@@ -82,7 +82,7 @@ def draw_starts(config: Config, setting: Setting) -> tuple[Network, Units]:
 
     drawn = [one(np.random.default_rng([config.seed + i, 3])) for i in range(config.point_starts)]
     w, c = (np.stack(part) for part in zip(*drawn, strict=True))
-    units = setting.network.to_zero_error(Units(w @ POINT, c))
+    units = setting.network.to_zero_error(PointUnits(w @ POINT, c))
     w = w + (units.u - w @ POINT)[..., None] * POINT / _K
     return Network(jnp.asarray(w), jnp.asarray(units.c)), units
 
@@ -95,9 +95,32 @@ def weights(problem: Problem, params: Network) -> Float[Array, " p"]:
 _PROBES = {"theta": weights}
 
 
+def tanh_gradient(params: Network, x: Float[Array, "b d"], y: Float[Array, " b"]) -> Network:
+    """The gradient of mean (h(x) - y)^2 of a tanh network in closed form: tanh' = 1 - tanh^2."""
+    return _gradient(jnp.tanh, lambda a: 1 - a**2, params, x, y)
+
+
+def logistic_gradient(params: Network, x: Float[Array, "b d"], y: Float[Array, " b"]) -> Network:
+    """The same of a logistic network: act' = act (1 - act)."""
+    return _gradient(jax.nn.sigmoid, lambda a: a * (1 - a), params, x, y)
+
+
+def _gradient(
+    act: Callable[[Array], Array], slope: Callable[[Array], Array], params: Network, x: Array, y: Array
+) -> Network:
+    # Sums of products: XLA calls a library for a matrix product, which takes longer than so few numbers need.
+    a = act(jnp.sum(x[:, None] * params.w, axis=-1))
+    pull = 2 * (jnp.sum(a * params.c, axis=-1) - y) / len(y)
+    inner = pull[:, None] * params.c * slope(a)
+    return Network(jnp.sum(inner[..., None] * x[:, None], axis=0), jnp.sum(pull[:, None] * a, axis=0))
+
+
+_NETWORKS = {"tanh": (tanh_network, tanh_gradient), "logistic": (logistic_network, logistic_gradient)}
+
+
 def run_sgd(
     config: Config, lanes: list[tuple[Setting, float]], starts: dict[str, Network]
-) -> dict[tuple[str, float], Units]:
+) -> dict[tuple[str, float], PointUnits]:
     """SGD with label noise of every (setting, std), from all starts of the setting; settings of one activation.
 
     Returns:
@@ -107,13 +130,13 @@ def run_sgd(
         ValueError: the step size is too large for one of the starts.
     """
     count = config.point_starts
-    net = tanh_network if lanes[0][0].activation == "tanh" else logistic_network
+    network, gradient = _NETWORKS[lanes[0][0].activation]
     y = jnp.repeat(jnp.asarray([setting.y for setting, _ in lanes]), count)[:, None]
     std = jnp.repeat(jnp.asarray([std for _, std in lanes]), count)
     x = jnp.broadcast_to(jnp.asarray(POINT), (len(std), 1, len(POINT)))
     start = jax.tree.map(lambda *parts: jnp.concatenate(parts), *(starts[setting.name] for setting, _ in lanes))
     run = simulate(
-        PerSeed(Problem(net, x, y, squared_error)),
+        PerSeed(Problem(network, x, y, squared_error, gradient)),
         PerSeed(LabelNoise(jnp.full(len(std), config.point_lr), std)),
         PerSeed(start),
         steps=config.point_steps,
@@ -126,7 +149,7 @@ def run_sgd(
     theta = run.data["theta"].values.reshape(len(lanes), count, -1, start.w[0].size + start.c[0].size)
     w, c = np.split(theta, [start.w[0].size], axis=-1)
     u = w.reshape(*w.shape[:-1], *start.w.shape[1:]) @ POINT
-    return {(setting.name, std): Units(u[i], c[i]) for i, (setting, std) in enumerate(lanes)}
+    return {(setting.name, std): PointUnits(u[i], c[i]) for i, (setting, std) in enumerate(lanes)}
 
 
 def point_coords(config: Config) -> dict[str, Any]:
@@ -156,8 +179,8 @@ def one_point(config: Config) -> Variables:
     noisy = run_sgd(config, [(tanh, std), (tanh, 0.0)], starts)
     noisy |= run_sgd(config, [(setting, std) for setting in logistic], starts)
 
-    def of_settings(find: Callable[[Setting], Units]) -> dict[str, np.ndarray]:
-        """Units of every setting, and what is measured of them."""
+    def of_settings(find: Callable[[Setting], PointUnits]) -> dict[str, np.ndarray]:
+        """PointUnits of every setting, and what is measured of them."""
         found = {setting: find(setting) for setting in SETTINGS}
         return {
             "reg": np.stack([setting.network.regularizer(units) for setting, units in found.items()]),
@@ -167,15 +190,15 @@ def one_point(config: Config) -> Variables:
             "c": np.stack([units.c for units in found.values()]),
         }
 
-    def followed(setting: Setting) -> Units:
+    def followed(setting: Setting) -> PointUnits:
         _, start = drawn[setting.name]
-        paths = [setting.network.follow(Units(u, c), drift_times(config)[1]) for u, c in zip(*start, strict=True)]
-        return Units(*(np.stack(part) for part in zip(*paths, strict=True)))
+        paths = [setting.network.follow(PointUnits(u, c), drift_times(config)[1]) for u, c in zip(*start, strict=True)]
+        return PointUnits(*(np.stack(part) for part in zip(*paths, strict=True)))
 
     equation = of_settings(followed)
     sgd = of_settings(lambda setting: setting.network.to_zero_error(noisy[setting.name, std]))
     start = drawn[tanh.name][1]
-    quiet = Units(*(part[:, -1] for part in noisy[tanh.name, 0.0]))
+    quiet = PointUnits(*(part[:, -1] for part in noisy[tanh.name, 0.0]))
     moved = np.sqrt(np.sum((quiet.u - start.u) ** 2 / _K + (quiet.c - start.c) ** 2, axis=-1))
     own, unit = ("point_setting", "point_start"), ("point_setting", "point_start", "point_unit")
     alone = ("point_start", "point_unit")
