@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Int, Key
 
-Sampling: TypeAlias = Literal["epochs", "independent", "subset"]
+Sampling: TypeAlias = Literal["epochs", "independent", "subset", "window"]
 
 
 def check_sampling(batch_size: int | None, sampling: str) -> None:
     """Raises ValueError for a batch size below 1 or an unknown way of sampling."""
     if batch_size is not None and batch_size < 1:
         raise ValueError(f"batch_size must be at least 1, got {batch_size}")
-    if sampling not in ("epochs", "independent", "subset"):
-        raise ValueError(f"sampling must be epochs, independent or subset, got {sampling!r}")
+    if sampling not in ("epochs", "independent", "subset", "window"):
+        raise ValueError(f"sampling must be epochs, independent, subset or window, got {sampling!r}")
 
 
 def batch_indices(
@@ -26,7 +26,10 @@ def batch_indices(
 
     "epochs": a fresh permutation every epoch, cut into batches, the last incomplete batch dropped;
     "independent": every example uniform, with replacement;
-    "subset": a uniform subset of `batch_size` examples, independent from step to step.
+    "subset": a uniform subset of `batch_size` examples, independent from step to step;
+    "window": `batch_size` neighbours from a uniform place on, the first examples following the last. Every example has
+        the same chance, the batch lies in one piece in memory, and one number is drawn a step. Examples next to each
+        other must be as good as independent.
 
     Raises:
         ValueError: a batch larger than the data where no example may repeat.
@@ -35,6 +38,9 @@ def batch_indices(
         raise ValueError(f"a batch of {batch_size} cannot be drawn without replacement from {size} examples")
     if sampling == "independent":
         return _uniform(jax.random.fold_in(key, start // length), (length, batch_size), size)
+    if sampling == "window":
+        first = _uniform(jax.random.fold_in(key, start // length), (length, 1), size)
+        return (first + jnp.arange(batch_size, dtype=first.dtype)) % size
     if sampling == "subset":
         shuffled = jax.vmap(lambda k: jax.random.permutation(k, size))
         return shuffled(jax.random.split(jax.random.fold_in(key, start // length), length))[:, :batch_size]
