@@ -18,10 +18,10 @@ class Config:
     """Data sets (points, network, zero-error start)."""
     drift_runs: int = 256
     """Runs of SGD from each start."""
-    drift_lr: tuple[float, ...] = (4e-3, 2e-3, 1e-3)
+    drift_lr: tuple[float, ...] = (8e-3, 4e-3, 2e-3, 1e-3)
     """Step sizes, each half of the one before."""
     drift_std: float = 0.3
-    drift_steps: int = 5000
+    drift_steps: int = 1250
     """Steps at the largest step size; smaller ones take as many as cover the same drift time."""
 
     # escape: tanh network of 10 units on one point
@@ -97,10 +97,14 @@ class Config:
     sparse_sets: int = 4
     """Data sets."""
 
+    # stability: the test on tanh networks of 10 units on one point
+    stability_time: float = 160.0
+    """Drift time after which the drift flow has ended."""
+
     seed: int = 0
     """First seed of everything that is drawn."""
     seeds: int = 8
-    """Points at which the stability test is checked."""
+    """Networks on which the stability test is checked."""
 
     def __post_init__(self) -> None:
         if self.seed < 0:
@@ -133,6 +137,11 @@ class Config:
                 raise ValueError(f"{size}_lr must be positive, got {getattr(self, f'{size}_lr')}")
             if getattr(self, f"{size}_steps") < 1000:
                 raise ValueError(f"{size}_steps must be at least 1000, got {getattr(self, f'{size}_steps')}")
+        if self.sensing_large_batch > self.sensing_large_measurements:
+            raise ValueError(
+                "sensing_large_batch must be at most sensing_large_measurements, "
+                f"got {self.sensing_large_batch} and {self.sensing_large_measurements}"
+            )
         if self.sensing_variance < 0:
             raise ValueError(f"sensing_variance must not be negative, got {self.sensing_variance}")
         for name in ("sensing_sets", "sensing_runs"):
@@ -171,6 +180,12 @@ class Config:
                 f"point_horizon must be at least {4 * reached:g}, four times the drift time of SGD, "
                 f"got {self.point_horizon:g}"
             )
+
+        # stability
+        if not 1 <= self.stability_time <= 1e4:
+            raise ValueError(f"stability_time must lie in 1..10000, got {self.stability_time}")
+        if self.seeds < 1:
+            raise ValueError(f"seeds must be at least 1, got {self.seeds}")
 
     def steps_of_drift(self, lr: float) -> int:
         """Steps at the step size lr in the experiment on drift, all of the same drift time lr^2 s^2 steps."""
