@@ -15,14 +15,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.flatten_util import ravel_pytree
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 from ...problem import Problem, squared_error
 from ...references.label_noise_drift import drift_flow
 from ...references.zero_error import output_jacobian, to_zero_error
 from ...stability import NotCoveredError, Stability, label_noise_stability
 from .config import Config
-from .networks import Network, draw_network, tanh_network
+from .networks import Network, tanh_network
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
 
@@ -47,9 +47,16 @@ def record_times(config: Config) -> np.ndarray:
     return np.concatenate([[0.0], config.stability_time / 2.0 ** np.arange(_RECORDS - 1, -1, -1)])
 
 
-def _start(problem: Problem, key: Key[Array, ""]) -> tuple[Network, Network]:
-    """A random zero-error point, and the same moved off it."""
-    start = to_zero_error(problem, draw_network(key, UNITS, X.shape[1]))
+def draw(config: Config) -> Network:
+    """Weights ~ N(0, 1), with the leading axis (seed,)."""
+    rngs = [np.random.default_rng([config.seed + i, 6]) for i in range(config.seeds)]
+    w, c = zip(*((rng.normal(size=(UNITS, X.shape[1])), rng.normal(size=UNITS)) for rng in rngs), strict=True)
+    return Network(jnp.asarray(w), jnp.asarray(c))
+
+
+def _start(problem: Problem, drawn: Network) -> tuple[Network, Network]:
+    """The zero-error point that Gauss-Newton steps lead to, and the same moved off it."""
+    start = to_zero_error(problem, drawn)
     theta, unravel = ravel_pytree(start)
     across = output_jacobian(problem, start)[0]
     return start, unravel(theta + OFF * jnp.linalg.norm(theta) * across / jnp.linalg.norm(across))
@@ -58,8 +65,7 @@ def _start(problem: Problem, key: Key[Array, ""]) -> tuple[Network, Network]:
 def paths(config: Config) -> tuple[Problem, Network, Network]:
     """The problem; every network at every record, with leading axes (record, seed); and off zero error, (seed,)."""
     problem = Problem(tanh_network, jnp.asarray(X), jnp.asarray(Y), squared_error)
-    keys = jax.vmap(jax.random.key)(jnp.arange(config.seed, config.seed + config.seeds))
-    point, off = jax.jit(jax.vmap(_start, (None, 0)))(problem, keys)
+    point, off = jax.jit(jax.vmap(_start, (None, 0)))(problem, draw(config))
     flow = jax.jit(jax.vmap(lambda at, tau: drift_flow(problem, at, tau, steps=_STEPS, polish=2), (0, None)))
     points = [point]
     for time in np.diff(record_times(config)):
