@@ -10,11 +10,13 @@ import signal
 import subprocess
 import sys
 import time
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import xarray as xr
 from rich.console import Console
 
 import fake_assay
@@ -54,6 +56,21 @@ def launch(arguments: Sequence[str], folder: Path, **environment: str) -> subpro
 
 
 # --- what other programs rely on --------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("no_site")
+def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def warns(config: fake_assay.Config) -> xr.Dataset:
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            warnings.warn("nothing is left\nto choose", stacklevel=1)
+        return fake_assay.run(config)
+
+    monkeypatch.setattr(fake_assay, "ASSAY", replace(fake_assay.ASSAY, run=warns))
+    before = warnings.showwarning
+    assert cli.main(["run", "coins", "--quiet"]) == 0
+    assert capsys.readouterr().err == "biassay: nothing is left to choose\n"
+    assert warnings.showwarning is before
 
 
 def test_a_run_prints_writes_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,7 @@ import re
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -261,7 +262,7 @@ def _run(asked: Run) -> int:
     results: list[Result] = []
     interrupted = False
     try:
-        with _terminated_like_interrupted():
+        with _terminated_like_interrupted(), _warnings_in_one_line():
             _execute(asked, plans, store, results)
     except KeyboardInterrupt:
         interrupted = True
@@ -395,6 +396,18 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Inside the block a warning is one line on stderr, as a mistake is, without the line of code it came from."""
+
+    def show(message: Warning | str, *_: object, **__: object) -> None:
+        print(f"biassay: {' '.join(str(message).split())}", file=sys.stderr)
+
+    with warnings.catch_warnings():
+        warnings.showwarning = show
+        yield
 
 
 def _keep_products_on_one_core() -> None:

@@ -90,7 +90,9 @@ class SGD(AbstractDynamics):
         lr, momentum, nesterov, weight_decay: as in `GradientDescent`.
         batch_size: examples a step.
         sampling: "epochs" (a fresh permutation an epoch, incomplete last batch dropped), "independent" (with
-            replacement) or "subset" (without replacement inside a batch, batches independent).
+            replacement), "subset" (without replacement inside a batch, batches independent) or "window" (neighbours
+            from a uniform place on, the first examples following the last: in one piece in memory, for examples whose
+            order means nothing).
         augment: (key, x of shape (b, ...)) -> augmented x, applied to every batch with fresh randomness, or None.
 
     Raises:
