@@ -52,3 +52,10 @@ def test_label_noise_in_ones_own_loop_lowers_the_gradient_and_keeps_the_fit() ->
     told = runpy.run_path(str(EXAMPLES / "your_own_loop.py"))
     assert max(told["losses"].values()) < 1e-3
     assert told["sizes"][0.7] < told["sizes"][0.0] / 2
+
+
+def test_the_stability_test_tells_where_the_drift_starts_from_where_it_ends() -> None:
+    told = output(EXAMPLES / "stability.py")
+    assert "gradient descent: unstable" in told
+    assert "end of the drift: stable" in told
+    assert "outer layer alone: stable under label noise: |P_N grad reg| / |grad reg| = 0 " in told

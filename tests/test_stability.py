@@ -199,7 +199,7 @@ def test_where_the_drift_ends_is_stable():
     """The end has one active unit: reg = 2 sqrt(s (1 + s)) - 2 s, s = |x|^2 y^2 = 1.5."""
     problem, starts, ends = end_points()
     for i in range(2):
-        start, end = (jax.tree.map(lambda leaf: leaf[i], points) for points in (starts, ends))
+        start, end = (jax.tree.map(lambda leaf, i=i: leaf[i], points) for points in (starts, ends))
         before = label_noise_stability(problem, start)
         assert before.ratio > 0.5
         assert before.verdict == "unstable"
@@ -490,8 +490,9 @@ def test_the_result_reads_as_a_sentence():
     assert isinstance(told, ba.Stability)
     text = str(told)
     assert text.startswith(f"unstable under label noise: |P_N grad reg| / |grad reg| = {told.ratio:.3g}")
-    assert "4 examples, 4 rows of J, 40 parameters; dense: rank 4" in text
-    assert f"{told.steps_to_move:.3g} steps to move as far as asked" in text
+    assert "4 examples, 4 rows of J, 40 parameters; dense, rank 4" in text
+    assert f"{told.steps_to_move:.2g} steps to drift as far as asked" in text
+    assert max(map(len, text.splitlines())) <= 120
     assert "warning: kinks" in str(dataclasses.replace(told, warnings=("kinks",)))
     plain = (str, float, int, tuple, type(None))
     assert all(isinstance(value, plain) for value in dataclasses.asdict(told).values())

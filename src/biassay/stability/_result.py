@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -80,26 +79,24 @@ class Stability:
     warnings: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        rank = f"rank {self.rank}" if self.rank is not None else "J not formed"
+        rank = "J not formed" if self.rank is None else f"rank {self.rank}"
         lines = [
             f"{self.verdict} under label noise: |P_N grad reg| / |grad reg| = {self.ratio:.3g} "
             f"(stable below {STABLE_BELOW:g}; error {self.error:.1g})",
             f"  reg {self.reg:.4g}, |grad reg| {self.gradient:.4g}, |P_N grad reg| {self.drift:.4g}",
-            f"  {self.examples} examples, {self.rows} rows of J, {self.parameters} parameters; {self.method}: {rank}, "
+            f"  {self.examples} examples, {self.rows} rows of J, {self.parameters} parameters; {self.method}, {rank}, "
             f"singular values {self.largest:.3g} to {self.smallest:.3g}",
-            f"  residual {self.residual_before:.1e}, polished to {self.residual:.1e} by a move of {self.moved:.1e} "
-            "of the parameters' norm",
+            f"  residual {self.residual_before:.1g}, {self.residual:.1g} after a polish that moved the parameters by "
+            f"{self.moved:.1g} of their norm",
         ]
         if self.drift_per_step is not None:
-            told = [f"{self.drift_per_step:.3g} a step"]
-            told += [f"{steps:.3g} steps {to}" for steps, to in self._times() if steps is not None]
-            lines.append(f"  drift {', '.join(told)}; noise keeps it {self.width:.2g} off zero error")
+            lines.append(f"  drift {self.drift_per_step:.3g} a step, while the noise keeps it {self.width:.2g} off")
+            lines += [f"    {steps:.2g} steps {words}" for steps, words in self._times() if steps is not None]
         return "\n".join([*lines, *(f"  warning: {warning}" for warning in self.warnings)])
 
-    def _times(self) -> list[tuple[float | None, str]]:
-        moved = self.steps_to_move
-        return [
-            (moved if moved is None or math.isfinite(moved) else None, "to move as far as asked"),
-            (self.steps_to_halve, "to halve what reg can fall (estimate)"),
-            (self.escape_steps, "as the scale of escape"),
-        ]
+    def _times(self) -> tuple[tuple[float | None, str], ...]:
+        return (
+            (self.steps_to_move, "to drift as far as asked"),
+            (self.steps_to_halve, "to halve what reg can still fall (estimate)"),
+            (self.escape_steps, "as the scale on which an unstable point is left"),
+        )

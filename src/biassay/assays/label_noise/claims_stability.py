@@ -20,7 +20,13 @@ def ratio_at_end(data: xr.Dataset) -> np.ndarray:
     return data["stability_ratio"].isel(stability_tau=-1).values
 
 
-PROBE: dict[str, Any] = {"cite": "blanc2020", "provenance": "derived", "statistic": "every", "min_seeds": 8}
+PROBE: dict[str, Any] = {
+    "cite": "blanc2020",
+    "provenance": "derived",
+    "statistic": "every",
+    "min_seeds": 8,
+    "recorded": "holds",
+}
 RANDOM = "the random zero-error points that the flow started from"
 
 CLAIMS = (
