@@ -64,6 +64,7 @@ DYNAMICS = {
     "ForcedSGD": lambda: all_dynamics.ForcedSGD(0.1, 20, (0, 1)),
     "AdversarialSGD": lambda: all_dynamics.AdversarialSGD(0.1, greedy),
     "Travelled": lambda: all_dynamics.Travelled(ba.SGD(0.1, batch_size=2, momentum=0.5)),
+    "RelaxedSplitting": lambda: all_dynamics.RelaxedSplitting(0.1, all_dynamics.L1(), 0.01, 0.1),
     "FullMatrixAdaGrad": lambda: all_dynamics.FullMatrixAdaGrad(0.1),
 }
 

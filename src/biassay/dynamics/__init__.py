@@ -15,6 +15,10 @@ from ._normalised import SpectralDescent as SpectralDescent
 from ._optax import Optax as Optax
 from ._ordered import AdversarialSGD as AdversarialSGD
 from ._ordered import ForcedSGD as ForcedSGD
+from ._penalties import L0 as L0
+from ._penalties import L1 as L1
+from ._penalties import Penalty as Penalty
+from ._penalties import TransformedL1 as TransformedL1
 from ._preconditioned import FullMatrixAdaGrad as FullMatrixAdaGrad
 from ._preconditioned import PreconditionedDescent as PreconditionedDescent
 from ._row_column import CoordinateDescent as CoordinateDescent
@@ -22,6 +26,11 @@ from ._row_column import Kaczmarz as Kaczmarz
 from ._schedules import CosineDecay as CosineDecay
 from ._schedules import ExponentialDecay as ExponentialDecay
 from ._schedules import PowerDecay as PowerDecay
+from ._splitting import RelaxedSplitting as RelaxedSplitting
+from ._splitting import SplittingState as SplittingState
+from ._splitting import relaxed_splitting as relaxed_splitting
+from ._splitting import sparse_params as sparse_params
+from ._splitting import sparsify as sparsify
 from ._steepest import SignDescent as SignDescent
 from ._steepest import SteepestDescent as SteepestDescent
 from ._travelled import Travelled as Travelled
