@@ -34,6 +34,8 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit
 
 Activation: TypeAlias = Literal["tanh", "logistic"]
+PerNetwork: TypeAlias = Float[np.ndarray, "*batch"] | np.floating
+"""One number a network; without leading axes NumPy makes it a scalar."""
 
 _ON_THE_SET = 1e-8
 _NEWTON_STEPS = 50
@@ -74,11 +76,11 @@ class OnePoint(NamedTuple):
         slope = a * expit(-u)
         return a, slope, slope * (1 - 2 * a)
 
-    def error(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
+    def error(self, units: PointUnits) -> PerNetwork:
         """h - y."""
         return np.sum(units.c * self.act(units.u)[0], axis=-1) - self.y
 
-    def regularizer(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
+    def regularizer(self, units: PointUnits) -> PerNetwork:
         """reg = |grad h|^2 over all weights."""
         a, slope, _ = self.act(units.u)
         return np.sum(a**2 + self.k * (units.c * slope) ** 2, axis=-1)
@@ -96,7 +98,7 @@ class OnePoint(NamedTuple):
         g, r = self.gradients(units)
         return g * (np.sum(g * r, axis=-1) / np.sum(g * g, axis=-1))[..., None] - r
 
-    def slope_left(self, units: PointUnits) -> Float[np.ndarray, "*batch"]:
+    def slope_left(self, units: PointUnits) -> PerNetwork:
         """|P_N grad reg| / |grad reg|: 0 at a stable point."""
         return np.linalg.norm(self.drift(units), axis=-1) / np.linalg.norm(self.gradients(units)[1], axis=-1)
 
@@ -140,7 +142,7 @@ class OnePoint(NamedTuple):
         path[: found.y.shape[1]] = found.y.T
         return self._units(path)
 
-    def cost(self, p: Float[np.ndarray, "*batch"]) -> Float[np.ndarray, "*batch"]:
+    def cost(self, p: PerNetwork) -> PerNetwork:
         """phi(p): the least part of reg of a unit that adds p to the output."""
         s = self.k * p**2
         return 2 * np.sqrt(s * (1 + s)) - 2 * s if self.activation == "tanh" else s / (1 + s)
@@ -158,22 +160,26 @@ class OnePoint(NamedTuple):
             raise ValueError(f"units must be at least 1, got {units}")
         y = abs(self.y)
 
-        def shared(p: float, n: int) -> np.ndarray:
-            return np.repeat([p, max(y - n * p, 0.0) / max(units - n, 1)], [n, units - n])
+        def rest(p: PerNetwork, n: int) -> PerNetwork:
+            return np.maximum(y - n * p, 0) / max(units - n, 1)
 
-        def total(p: float, n: int) -> float:
-            return float(np.sum(self.cost(shared(p, n))))
+        def total(p: PerNetwork, n: int) -> PerNetwork:
+            return n * self.cost(p) + (units - n) * self.cost(rest(p, n))
 
-        found = [(total(y / units, units), y / units, units)]
+        equal = np.array(y / units)
+        found = [(float(total(equal, units)), float(equal), units)]
         for n in range(1, units):
             grid = np.linspace(y / units, y / n, _GRID)
-            best = int(np.argmin([total(p, n) for p in grid]))
-            found.append((total(grid[best], n), grid[best], n))
+            best = int(np.argmin(total(grid, n)))
+            found.append((float(total(grid[best], n)), float(grid[best]), n))
             ends = grid[max(best - 1, 0)], grid[min(best + 1, _GRID - 1)]
-            fine = minimize_scalar(total, bounds=ends, args=(n,), method="bounded", options={"xatol": 1e-12})
+            fine = minimize_scalar(
+                lambda p, n=n: float(total(np.array(p), n)), bounds=ends, method="bounded", options={"xatol": 1e-12}
+            )
             found.append((float(fine.fun), float(fine.x), n))
         reg, p, n = min(found)
-        return LeastRegularizer(reg, np.sign(self.y) * shared(p, n))
+        shares = np.repeat([p, float(rest(np.array(p), n))], [n, units - n])
+        return LeastRegularizer(reg, np.sign(self.y) * shares)
 
     def _units(self, z: np.ndarray) -> PointUnits:
         u, c = np.split(z, 2, axis=-1)

@@ -31,12 +31,12 @@ class PiecewiseLinear(NamedTuple):
     jumps: Float[np.ndarray, " k"]
 
     @property
-    def knots(self) -> Float[np.ndarray, " k+2"]:
+    def knots(self) -> Float[np.ndarray, " knots"]:
         """The ends of the linear pieces, from -1 to 1."""
         return np.concatenate([[-1.0], self.kinks, [1.0]])
 
     @property
-    def slopes(self) -> Float[np.ndarray, " k+1"]:
+    def slopes(self) -> Float[np.ndarray, " pieces"]:
         """The slope of every linear piece."""
         return self.slope + np.concatenate([[0.0], np.cumsum(self.jumps)])
 

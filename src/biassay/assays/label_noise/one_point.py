@@ -180,7 +180,7 @@ def one_point(config: Config) -> Variables:
     noisy |= run_sgd(config, [(setting, std) for setting in logistic], starts)
 
     def of_settings(find: Callable[[Setting], PointUnits]) -> dict[str, np.ndarray]:
-        """PointUnits of every setting, and what is measured of them."""
+        """The units of every setting, and what is measured of them."""
         found = {setting: find(setting) for setting in SETTINGS}
         return {
             "reg": np.stack([setting.network.regularizer(units) for setting, units in found.items()]),
