@@ -16,7 +16,7 @@ from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_sparse import figures
 from biassay.assays.label_noise.sparse import (
     ARMS,
-    OneSampleNoise,
+    NoisyGradient,
     draw_equations,
     equations_problem,
     sparse,
@@ -34,7 +34,6 @@ SMALL = Config(
     sparse_support=2,
     sparse_lr=0.025,
     sparse_steps=30_000,
-    sparse_langevin_steps=30_000,
     seed=10_000,
 )
 
@@ -64,18 +63,19 @@ def test_the_step_is_the_full_gradient_and_the_noise_of_single_examples():
     x, y, v = rng.normal(size=(5, 7)), rng.normal(size=5), rng.normal(size=7)
     problem = Problem(diagonal, jnp.asarray(x), jnp.asarray(y), quarter_squared_error)
     single = (x @ v**2 - y)[:, None] * x * v
-    noise = jnp.array([3, 1, 4]), jnp.asarray(0.8)
+    noise = jnp.array([3, 1, 4]), jnp.asarray(0.8), jnp.arange(7.0)
 
     @jax.jit
-    def step(label_std, exchanged):
-        moved, _ = OneSampleNoise(0.1, label_std, exchanged).step(problem, jnp.asarray(v), (), noise)
+    def step(label_std, exchanged, langevin_std):
+        moved, _ = NoisyGradient(0.1, label_std, exchanged, langevin_std).step(problem, jnp.asarray(v), (), noise)
         return (v - moved) / 0.1
 
-    np.testing.assert_allclose(step(0.0, 0.0), single.mean(axis=0), rtol=1e-12)
-    np.testing.assert_allclose(step(2.0, 0.0), single.mean(axis=0) - 1.6 * x[3] * v, rtol=1e-12)
-    np.testing.assert_allclose(step(0.0, 1.0), single.mean(axis=0) + single[1] - single[4], rtol=1e-12)
+    np.testing.assert_allclose(step(0.0, 0.0, 0.0), single.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(step(2.0, 0.0, 0.0), single.mean(axis=0) - 1.6 * x[3] * v, rtol=1e-12)
+    np.testing.assert_allclose(step(0.0, 1.0, 0.0), single.mean(axis=0) + single[1] - single[4], rtol=1e-12)
+    np.testing.assert_allclose(step(0.0, 0.0, 0.5), single.mean(axis=0) + np.arange(7) / 2, rtol=1e-12)
     alone = jax.grad(problem.risk)(jnp.asarray(v), Batch(problem.x[3:4], problem.y[3:4] + 1.6))
-    np.testing.assert_allclose(step(2.0, 0.0), single.mean(axis=0) + np.asarray(alone) - single[3], rtol=1e-12)
+    np.testing.assert_allclose(step(2.0, 0.0, 0.0), single.mean(axis=0) + np.asarray(alone) - single[3], rtol=1e-12)
 
 
 @pytest.mark.usefixtures("x64")
@@ -84,7 +84,7 @@ def test_the_noise_is_fresh_and_has_the_covariance_of_one_noisy_label():
     rng = np.random.default_rng(10_001)
     x, v = rng.normal(size=(4, 3)), jnp.asarray(rng.normal(size=3))
     problem = Problem(diagonal, jnp.asarray(x), diagonal(v, jnp.asarray(x)), quarter_squared_error)
-    dynamics, length = OneSampleNoise(1.0, 1.0, 0.0), 40_000
+    dynamics, length = NoisyGradient(1.0, 1.0, 0.0, 0.0), 40_000
 
     @jax.jit
     def draw():
@@ -221,7 +221,7 @@ def test_figures_can_be_drawn_when_an_arm_has_diverged(data):
 
 def test_the_data_say_what_they_are(data):
     assert data["sparse_test"].dims == ("sparse_arm", "sparse_set", "sparse_record")
-    assert data["sparse_step"].shape == (6, 1201)
+    assert data["sparse_step"].shape == (1201,)
     assert data["sparse_solution"].shape == (6, SMALL.sparse_sets, SMALL.sparse_d)
     assert all(variable.attrs["long_name"] for variable in data.data_vars.values())
 

@@ -22,3 +22,65 @@ P_N the projector onto the directions that keep zero error. One file a part of t
 
 Blanc, Gupta, Valiant, Valiant, COLT 2020.
 """
+
+from __future__ import annotations
+
+from typing import Any
+
+import xarray as xr
+
+from ...assay import Assay
+from . import curve, one_point, sensing, sparse, stable_points
+from .claims import CLAIMS
+from .config import Config
+from .figures import figures
+from .text import MATHEMATICS
+
+PARTS = (
+    (sensing.sensing, sensing.sensing_coords),
+    (curve.curve, curve.curve_coords),
+    (one_point.one_point, one_point.point_coords),
+    (sparse.sparse, sparse.sparse_coords),
+    (stable_points.stability, stable_points.stability_coords),
+)
+"""Every part's experiment, config -> {name: (axes, values, words)}, and the coordinates of its axes."""
+
+
+def run(config: Config) -> xr.Dataset:
+    """All parts. The variables and the axes of a part begin with its name."""
+    found: dict[str, tuple[Any, ...]] = {}
+    coords: dict[str, Any] = {}
+    for experiment, axes in PARTS:
+        found |= experiment(config)
+        coords |= axes(config)
+    return xr.Dataset(
+        {name: (axes, values, {"long_name": words}) for name, (axes, values, words) in found.items()}, coords=coords
+    )
+
+
+ASSAY = Assay(
+    name="label-noise",
+    sentence=(
+        "SGD with fresh noise in the labels leaves a solution of zero error for others at which the output depends "
+        "less on the parameters, and keeps only those where this cannot fall any more."
+    ),
+    mathematics=MATHEMATICS,
+    papers=("blanc2020", "haochen2021", "damian2021", "li2022zero"),
+    profiles={
+        "quick": Config(),
+        "full": Config(
+            drift_sets=16,
+            sensing_large=True,
+            curve_pairs=20,
+            sparse_lr=5e-3,
+            sparse_steps=1_200_000,
+            sparse_sets=8,
+            seeds=32,
+        ),
+    },
+    run=run,
+    claims=CLAIMS,
+    figures=figures,
+    precision="float64",
+    seconds=150.0,
+)

@@ -28,7 +28,7 @@ def reached(data: xr.Dataset, arm: str) -> np.ndarray:
 
 
 def _reached_or_end(data: xr.Dataset, arm: str) -> np.ndarray:
-    last = float(data["sparse_step"].sel(sparse_arm=arm).isel(sparse_record=-1))
+    last = float(data["sparse_step"].isel(sparse_record=-1))
     return np.nan_to_num(reached(data, arm), nan=last)
 
 

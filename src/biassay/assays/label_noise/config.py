@@ -91,9 +91,7 @@ class Config:
     sparse_lr: float = 1e-2
     """Step size, divided by ten after each third of the steps; the clock is also read at half of it."""
     sparse_steps: int = 300_000
-    """Steps of all arms but Langevin noise."""
-    sparse_langevin_steps: int = 300_000
-    """Steps with Langevin noise."""
+    """Steps."""
     sparse_sets: int = 4
     """Data sets."""
 
@@ -155,9 +153,8 @@ class Config:
             )
         if self.sparse_lr <= 0:
             raise ValueError(f"sparse_lr must be positive, got {self.sparse_lr}")
-        for name in ("sparse_steps", "sparse_langevin_steps"):
-            if getattr(self, name) < 1200:
-                raise ValueError(f"{name} must be at least 1200, as many as are recorded, got {getattr(self, name)}")
+        if self.sparse_steps < 1200:
+            raise ValueError(f"sparse_steps must be at least 1200, as many as are recorded, got {self.sparse_steps}")
         if self.sparse_sets < 1:
             raise ValueError(f"sparse_sets must be at least 1, got {self.sparse_sets}")
         # curve and one point

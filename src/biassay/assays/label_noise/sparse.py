@@ -16,7 +16,6 @@ time is known exactly (`references.diagonal_drift`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any, TypeAlias
 
 import jax
@@ -24,7 +23,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
-from ...dynamics import AbstractDynamics, IsotropicNoise
+from ...dynamics import AbstractDynamics
 from ...models.diagonal import diagonal, diagonal_gradient, quarter_squared_error
 from ...problem import Batch, Problem
 from ...references import diagonal_drift, drift_time, first_drift_time, least_regularizer
@@ -33,52 +32,56 @@ from .config import Config
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
 
-LANGEVIN = "Langevin"
 ARMS = (
     "label noise",
     "label noise, half step",
     "gradient descent",
     "gradient descent, half step",
     "SGD noise",
-    LANGEVIN,
+    "Langevin",
 )
-"""In this order along the axis `sparse_arm`. All but the last run in one program, whose numbers follow."""
+"""In this order along the axis `sparse_arm`; what follows is in the same order."""
 REACHED = 1.0
 """The squared error at which the clock is read."""
 
-_STEP_SIZE = np.array([1.0, 0.5, 1.0, 0.5, 1.0])
-_DIVIDED = np.array([True, False, True, False, True])
-_LABEL_STD = np.array([1.0, 1.0, 0.0, 0.0, 0.0])
-_EXCHANGED = np.array([0.0, 0.0, 0.0, 0.0, 1.0])
-_LANGEVIN_STD = 0.01
+_STEP_SIZE = np.array([1.0, 0.5, 1.0, 0.5, 1.0, 1.0])
+_DIVIDED = np.array([True, False, True, False, True, True])
+_LABEL_STD = np.array([1.0, 1.0, 0.0, 0.0, 0.0, 0.0])
+_EXCHANGED = np.array([0.0, 0.0, 0.0, 0.0, 1.0, 0.0])
+_LANGEVIN_STD = np.array([0.0, 0.0, 0.0, 0.0, 0.0, 0.01])
 _SCHEDULE = (1.0, 0.1, 0.01)
 _RECORDS_A_STAGE = 400
 _PATH_POINTS = 60
 
 
-class OneSampleNoise(AbstractDynamics):
-    """Gradient descent on a squared error, with the noise that single examples would bring.
+class NoisyGradient(AbstractDynamics):
+    """Gradient descent on a squared error of d inputs and d parameters, with noise of three kinds in the gradient.
 
-    w <- w - lr (grad R(w) + [grad l(y_i + label_std eps) - grad l(y_i)] + exchanged [grad l_j - grad l_k]), with fresh
-    random examples i, j, k and eps ~ N(0, 1) at every step. As the gradient is linear in the errors h - y, all three
-    parts are one full gradient at other targets.
+    w <- w - lr (grad R(w) + [grad l(y_i + label_std eps) - grad l(y_i)] + exchanged [grad l_j - grad l_k]
+                 + langevin_std xi)
+
+    with fresh random examples i, j, k and standard Gaussian eps and xi (in R^d) at every step. As the gradient is
+    linear in the errors h - y, all but the last term are one full gradient at other targets.
     """
 
     lr: Any
     label_std: Any
     exchanged: Any
+    langevin_std: Any
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> PyTree:
-        examples, labels = jax.random.split(jax.random.fold_in(key, start // length))
-        return jax.random.randint(examples, (length, 3), 0, problem.size), jax.random.normal(labels, (length,))
+        examples, labels, isotropic = jax.random.split(jax.random.fold_in(key, start // length), 3)
+        # Most of the time goes into these; in single precision they take half of it.
+        xi = jax.random.normal(isotropic, (length, problem.x.shape[1]), jnp.float32)
+        return jax.random.randint(examples, (length, 3), 0, problem.size), jax.random.normal(labels, (length,)), xi
 
-    def step(self, problem: Problem, params: PyTree, state: Any, noise: PyTree) -> tuple[PyTree, Any]:
-        (i, j, k), eps = noise
+    def step(self, problem: Problem, params: Array, state: Any, noise: PyTree) -> tuple[Array, Any]:
+        (i, j, k), eps, xi = noise
         h, n, example = problem.predict(params, problem.x), problem.size, jnp.arange(problem.size)
         weight = 1 + self.exchanged * n * ((example == j) * 1.0 - (example == k))
         target = h - weight * (h - problem.y) + self.label_std * n * eps * (example == i)
         gradient = problem.gradient(params, Batch(problem.x, target))
-        return jax.tree.map(lambda w, g: w - self.lr * g, params, gradient), state
+        return params - self.lr * (gradient + self.langevin_std * xi), state
 
     def time_step(self, state: Any) -> Scalar | float:
         return self.lr
@@ -118,31 +121,37 @@ def stability_limit(x: Float[np.ndarray, "sets n d"]) -> float:
 
 
 def train(
-    config: Config, problem: Problem, dynamics: Callable[[float], AbstractDynamics], steps: int, stream: int, label: str
-) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "lanes d"]]:
-    """Three stages of steps // 3 steps each, with `dynamics(factor)`, factor = 1, 1/10, 1/100.
+    config: Config, x: Float[np.ndarray, "sets n d"], truth: Float[np.ndarray, " d"]
+) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "arms sets d"]]:
+    """All arms on all data sets: each probe as (arms, sets, records), and the parameters at the end.
 
-    Every leaf of `problem` and of the dynamics has a leading axis of lanes. Returns each probe as (lanes, records), and
-    the parameters at the end.
+    Every stage of the schedule is a simulation of its own, with the noise of its own stream.
     """
-    lanes, recorded = problem.x.shape[0], []
-    params: Any = jnp.ones((lanes, config.sparse_d))
+    sets, lanes = config.sparse_sets, len(ARMS) * config.sparse_sets
+    problem, params, recorded = equations_problem(np.concatenate([x] * len(ARMS)), truth), jnp.ones(x.shape[-1]), []
     for stage, factor in enumerate(_SCHEDULE):
+        lr = config.sparse_lr * _STEP_SIZE * np.where(_DIVIDED, factor, 1.0)
+        numbers = (jnp.repeat(jnp.asarray(row), sets) for row in (lr, _LABEL_STD, _EXCHANGED, _LANGEVIN_STD))
         run = simulate(
             PerSeed(problem),
-            PerSeed(dynamics(factor)),
-            PerSeed(params),
-            steps=steps // len(_SCHEDULE),
+            PerSeed[AbstractDynamics](NoisyGradient(*numbers)),
+            PerSeed(params) if stage else params,
+            steps=config.sparse_steps // len(_SCHEDULE),
             probes=_PROBES,
             record=_RECORDS_A_STAGE,
             seeds=lanes,
             seed=config.seed,
-            stream=stream + stage,
-            label=f"{label}, stage {stage + 1}",
+            stream=stage,
+            label=f"sparse recovery, stage {stage + 1}",
         )
         params = run.params
         recorded.append(run.data.isel(step=slice(1 if stage else 0, None)))
-    return {name: np.concatenate([part[name].values for part in recorded], axis=1) for name in _PROBES}, params
+
+    def of_arms(values: Any) -> np.ndarray:
+        return np.asarray(values).reshape(len(ARMS), sets, -1)
+
+    paths = {name: of_arms(np.concatenate([part[name].values for part in recorded], axis=1)) for name in _PROBES}
+    return paths, of_arms(params)
 
 
 def equations_problem(x: Float[np.ndarray, "lanes n d"], truth: Float[np.ndarray, " d"]) -> Problem:
@@ -166,53 +175,32 @@ def sparse(config: Config) -> Variables:
             f"sparse_lr must be below {limit:.3g}, where gradient descent on these data is stable, "
             f"got {config.sparse_lr}"
         )
-    sets, lr, own = config.sparse_sets, config.sparse_lr, ("sparse_arm", "sparse_set")
-
-    def arms(factor: float) -> AbstractDynamics:
-        size = lr * _STEP_SIZE * np.where(_DIVIDED, factor, 1.0)
-        return OneSampleNoise(*(jnp.repeat(jnp.asarray(row), sets) for row in (size, _LABEL_STD, _EXCHANGED)))
-
-    def langevin(factor: float) -> AbstractDynamics:
-        return IsotropicNoise(jnp.full(sets, lr * factor), jnp.full(sets, lr * factor * _LANGEVIN_STD))
-
-    problem = equations_problem(np.concatenate([x] * len(_STEP_SIZE)), truth)
-    first, v = train(config, problem, arms, config.sparse_steps, 0, "sparse recovery")
-    problem = equations_problem(x, truth)
-    second, u = train(config, problem, langevin, config.sparse_langevin_steps, 3, "sparse recovery, Langevin")
-    path = {
-        name: np.concatenate([first[name].reshape(-1, sets, first[name].shape[1]), second[name][None]])
-        for name in _PROBES
-    }
-    squares = np.concatenate([np.asarray(v), np.asarray(u)]).reshape(len(ARMS), sets, -1) ** 2
-    steps = _recorded_steps(config)
+    path, v = train(config, x, truth)
+    steps, own = recorded_steps(config), ("sparse_arm", "sparse_set")
     return {
+        "sparse_step": (("sparse_record",), steps, "steps taken"),
         "sparse_test": ((*own, "sparse_record"), path["test"], "squared error of v.v"),
         "sparse_train": ((*own, "sparse_record"), path["train"], "mean squared error on the data"),
         "sparse_l1": ((*own, "sparse_record"), path["l1"], "sum of v.v"),
-        "sparse_step": (("sparse_arm", "sparse_record"), steps, "steps taken"),
         "sparse_reached": (own, _first_below(path["test"], steps), "step at which the squared error falls below 1"),
-        "sparse_solution": ((*own, "sparse_entry"), squares, "v.v at the end"),
+        "sparse_solution": ((*own, "sparse_entry"), v**2, "v.v at the end"),
         **_exact(config, x, truth),
     }
 
 
-def _recorded_steps(config: Config) -> Int[np.ndarray, "arms records"]:
-    """The steps of all records, stage after stage, for every arm."""
-
-    def of(steps: int) -> np.ndarray:
-        stage = steps // len(_SCHEDULE)
-        stops = np.array(sorted({round(stop) for stop in np.linspace(0, stage, _RECORDS_A_STAGE + 1)}))
-        return np.concatenate([stops, *(stops[1:] + later * stage for later in range(1, len(_SCHEDULE)))])
-
-    return np.stack([of(config.sparse_langevin_steps if arm == LANGEVIN else config.sparse_steps) for arm in ARMS])
+def recorded_steps(config: Config) -> Int[np.ndarray, " records"]:
+    """The steps of all records, stage after stage."""
+    stage = config.sparse_steps // len(_SCHEDULE)
+    stops = np.array(sorted({round(stop) for stop in np.linspace(0, stage, _RECORDS_A_STAGE + 1)}))
+    return np.concatenate([stops, *(stops[1:] + later * stage for later in range(1, len(_SCHEDULE)))])
 
 
 def _first_below(
-    test: Float[np.ndarray, "arms sets records"], steps: Int[np.ndarray, "arms records"]
+    test: Float[np.ndarray, "arms sets records"], steps: Int[np.ndarray, " records"]
 ) -> Float[np.ndarray, "arms sets"]:
     """The first recorded step with an error below 1, NaN where there is none."""
     below = test < REACHED
-    return np.where(below.any(axis=2), np.take_along_axis(steps, below.argmax(axis=2), axis=1), np.nan)
+    return np.where(below.any(axis=2), steps[below.argmax(axis=2)], np.nan)
 
 
 def _exact(config: Config, x: Float[np.ndarray, "sets n d"], truth: Float[np.ndarray, " d"]) -> Variables:
@@ -249,6 +237,10 @@ def sparse_coords(config: Config) -> dict[str, Any]:
     """The coordinates of what `sparse` returns."""
     return {
         "sparse_arm": list(ARMS),
-        "sparse_set": np.arange(config.seed, config.seed + config.sparse_sets),
-        "sparse_entry": np.arange(1, config.sparse_d + 1),
+        "sparse_set": (
+            "sparse_set",
+            np.arange(config.seed, config.seed + config.sparse_sets),
+            {"long_name": "data set"},
+        ),
+        "sparse_entry": ("sparse_entry", np.arange(1, config.sparse_d + 1), {"long_name": "entry of v.v"}),
     }

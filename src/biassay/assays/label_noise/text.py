@@ -1,6 +1,6 @@
 """The mathematics of the assay `label-noise`, for its page."""
 
-from .text_sparse import MATHEMATICS as SPARSE
+from . import text_curve, text_one_point, text_sensing, text_sparse, text_stability
 
 _INTRODUCTION = r"""
 ## The statement
@@ -52,4 +52,6 @@ _CAVEATS = r"""
   lowered, after averaging, or after a projection to zero error, as each part says.
 """
 
-MATHEMATICS = "\n".join((_INTRODUCTION, SPARSE, _CAVEATS))
+_PARTS = (text_sensing, text_curve, text_one_point, text_sparse, text_stability)
+
+MATHEMATICS = "\n".join((_INTRODUCTION, *(part.MATHEMATICS for part in _PARTS), _CAVEATS))

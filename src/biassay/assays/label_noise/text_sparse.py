@@ -1,7 +1,7 @@
 """The mathematics of the part `sparse`."""
 
 MATHEMATICS = r"""
-### Sparse recovery by squared parameters
+## Sparse recovery by squared parameters
 
 $h(x) = \langle x, v \circ v \rangle$, with $v \circ v$ the vector of squares, and targets $y_i = \langle x_i, w^*
 \rangle$ for $w^*$ with five ones among $d = 100$ entries, $n = 40$ Gaussian examples, $v_0 = (1, \dots, 1)$. The loss
