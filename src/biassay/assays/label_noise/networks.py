@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 
 class Network(NamedTuple):
@@ -28,9 +28,3 @@ def tanh_network(params: Network, x: Float[Array, "b d"]) -> Float[Array, " b"]:
 def logistic_network(params: Network, x: Float[Array, "b d"]) -> Float[Array, " b"]:
     """h(x) = sum_j c_j / (1 + exp(-w_j . x)) for a batch of inputs as rows."""
     return jax.nn.sigmoid(x @ params.w.T) @ params.c
-
-
-def draw_network(key: Key[Array, ""], units: int, inputs: int) -> Network:
-    """Every weight from N(0, 1)."""
-    w, c = jax.random.split(key)
-    return Network(jax.random.normal(w, (units, inputs)), jax.random.normal(c, (units,)))
