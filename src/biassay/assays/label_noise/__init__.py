@@ -30,13 +30,15 @@ from typing import Any
 import xarray as xr
 
 from ...assay import Assay
-from . import curve, one_point, sensing, sparse, stable_points
+from . import curve, drift, escape, one_point, sensing, sparse, stable_points
 from .claims import CLAIMS
 from .config import Config
 from .figures import figures
 from .text import MATHEMATICS
 
 PARTS = (
+    (drift.drift, drift.drift_coords),
+    (escape.escape, escape.escape_coords),
     (sensing.sensing, sensing.sensing_coords),
     (curve.curve, curve.curve_coords),
     (one_point.one_point, one_point.point_coords),

@@ -5,9 +5,25 @@ from __future__ import annotations
 import xarray as xr
 
 from ...figures import Figure
-from . import figures_curve, figures_one_point, figures_sensing, figures_sparse, figures_stability
+from . import (
+    figures_curve,
+    figures_drift,
+    figures_escape,
+    figures_one_point,
+    figures_sensing,
+    figures_sparse,
+    figures_stability,
+)
 
-_PARTS = (figures_sensing, figures_curve, figures_one_point, figures_sparse, figures_stability)
+_PARTS = (
+    figures_drift,
+    figures_escape,
+    figures_sensing,
+    figures_curve,
+    figures_one_point,
+    figures_sparse,
+    figures_stability,
+)
 
 
 def figures(data: xr.Dataset) -> tuple[Figure, ...]:

@@ -1,7 +1,7 @@
 """The mathematics of the part `stability`."""
 
 MATHEMATICS = r"""
-### The stability test
+## The stability test
 
 `biassay.label_noise_stability` asks of any model with a squared error whether label noise would move a solution of
 zero error. It takes the parameters to zero error by minimum-norm Gauss-Newton steps and measures
