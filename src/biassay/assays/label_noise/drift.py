@@ -100,7 +100,7 @@ def draw_sets(config: Config) -> tuple[Problem, Network, Start, np.ndarray]:
     draws = _DRAWS + _DRAWS_A_SET * config.drift_sets
     rng = np.random.default_rng([config.seed, 1])
     x = rng.normal(size=(draws, len(TARGETS), 2))
-    params = Network(rng.normal(size=(draws, UNITS, 2)), rng.normal(size=(draws, UNITS)))
+    params = Network(*(jnp.asarray(rng.normal(size=size)) for size in ((draws, UNITS, 2), (draws, UNITS))))
     y = np.broadcast_to(TARGETS, (draws, len(TARGETS)))
     problem = Problem(tanh_network, jnp.asarray(x), jnp.asarray(y), squared_error)
     start, known = jax.device_get(_polished_and_known(problem, _descended(problem, params, "drift, the starts")))

@@ -122,8 +122,8 @@ def draw_starts(config: Config) -> tuple[Network, np.ndarray]:
     runs = config.escape_runs
     draws = runs + runs // 4 + 8
     rng = np.random.default_rng([config.seed, 2])
-    drawn = Network(rng.normal(size=(draws, UNITS, len(POINT))), rng.normal(size=(draws, UNITS)))
-    unstable = _zero_error(drawn)
+    w, c = rng.normal(size=(draws, UNITS, len(POINT))), rng.normal(size=(draws, UNITS))
+    unstable = _zero_error(Network(jnp.asarray(w), jnp.asarray(c)))
     stable = _settled(unstable)
     _, _, share, error = _start(stable)
     chosen = np.flatnonzero((share < SETTLED) & (error < _ZERO))[:runs]
@@ -160,7 +160,8 @@ def escape(config: Config) -> Variables:
         # Fetched first: a matrix factorisation of arrays that are split among devices may wait for ever.
         return _distance(starts, jax.device_get(run.params))
 
-    found = Distance(*(np.stack(part).reshape(-1, len(STARTS), runs) for part in zip(*map(distance, lrs), strict=True)))
+    ends = [distance(lr) for lr in lrs]
+    found = jax.tree.map(lambda *leaves: np.stack(leaves).reshape(-1, len(STARTS), runs), *ends)
     taus = np.array([drift_time(steps_of(lr), lr, config.escape_std, batch_size=1) for lr in lrs])
     unstable = jax.tree.map(lambda leaf: leaf[:runs], starts)
     each, start = ("escape_lr", "escape_start", "escape_run"), ("escape_start", "escape_run")
