@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 
+import small
 from biassay.assays.label_noise import claims_curve, curve_shape
 from biassay.assays.label_noise import curve as part
 from biassay.assays.label_noise.config import Config
@@ -19,7 +20,7 @@ from biassay.problem import Problem, squared_error
 from biassay.references import regularizer
 from biassay.report import to_matplotlib
 
-SMALL = Config(curve_steps=40_000, curve_pairs=3, seed=10_000)
+SMALL = small.CONFIGS["label-noise"]
 CLAIMS = {claim.name: claim for claim in claims_curve.CLAIMS}
 
 pytestmark = pytest.mark.xdist_group("label-noise")
@@ -27,9 +28,7 @@ pytestmark = pytest.mark.xdist_group("label-noise")
 
 @pytest.fixture(scope="module")
 def data():
-    with jax.enable_x64(True):
-        found = part.curve(SMALL)
-    return xr.Dataset({n: (a, v, {"long_name": w}) for n, (a, v, w) in found.items()}, coords=part.curve_coords(SMALL))
+    return small.run("label-noise")
 
 
 # --- geometry ---------------------------------------------------------------------------------------------------------

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 
+import small
 from biassay.assays.label_noise import claims_one_point
 from biassay.assays.label_noise import one_point as part
 from biassay.assays.label_noise.config import Config
@@ -19,7 +19,7 @@ from biassay.assays.label_noise.networks import logistic_network, tanh_network
 from biassay.problem import Problem, squared_error
 from biassay.report import to_matplotlib
 
-SMALL = Config(point_steps=300_000, point_std=1.0, point_starts=2, seed=10_000)
+SMALL = small.CONFIGS["label-noise"]
 CLAIMS = {claim.name: claim for claim in claims_one_point.CLAIMS}
 TANH, LOGISTIC, LOGISTIC_3 = (setting.name for setting in part.SETTINGS)
 
@@ -28,9 +28,7 @@ pytestmark = pytest.mark.xdist_group("label-noise")
 
 @pytest.fixture(scope="module")
 def data():
-    with jax.enable_x64(True):
-        found = part.one_point(SMALL)
-    return xr.Dataset({n: (a, v, {"long_name": w}) for n, (a, v, w) in found.items()}, coords=part.point_coords(SMALL))
+    return small.run("label-noise")
 
 
 # --- the experiment ---------------------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import small
 from biassay.assays.label_noise.claims_sensing import CLAIMS
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_sensing import figures
@@ -28,16 +29,7 @@ from biassay.models.matrix_sensing import relative_error
 from biassay.references import drift_flow, to_zero_error
 from biassay.report import to_matplotlib
 
-CONFIG = Config(
-    sensing_d=10,
-    sensing_measurements=27,
-    sensing_batch=6,
-    sensing_lr=7e-3,
-    sensing_steps=60_000,
-    sensing_sets=2,
-    sensing_runs=2,
-    seed=10_000,
-)
+CONFIG = small.CONFIGS["label-noise"]
 
 
 def dataset(config):
@@ -49,7 +41,7 @@ def dataset(config):
 
 @pytest.fixture(scope="module")
 def data():
-    return dataset(CONFIG)
+    return small.run("label-noise")
 
 
 def at_small_size(name):

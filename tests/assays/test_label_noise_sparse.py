@@ -11,6 +11,7 @@ import pytest
 import xarray as xr
 from scipy.optimize import linprog
 
+import small
 from biassay.assays.label_noise.claims_sparse import CLAIMS
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_sparse import figures
@@ -28,23 +29,14 @@ from biassay.problem import Batch, Problem
 from biassay.report import to_matplotlib
 
 JUDGE = {claim.name: claim.judge for claim in CLAIMS}
-SMALL = Config(
-    sparse_d=40,
-    sparse_measurements=14,
-    sparse_support=2,
-    sparse_lr=0.025,
-    sparse_steps=30_000,
-    seed=10_000,
-)
+SMALL = small.CONFIGS["label-noise"]
 
 pytestmark = pytest.mark.xdist_group("label-noise")
 
 
 @pytest.fixture(scope="module")
 def data():
-    with jax.enable_x64(True):
-        found = sparse(SMALL)
-    return xr.Dataset({n: (a, v, {"long_name": w}) for n, (a, v, w) in found.items()}, coords=sparse_coords(SMALL))
+    return small.run("label-noise")
 
 
 def swapped(data, arm, control):

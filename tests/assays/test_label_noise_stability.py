@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import small
 from biassay.assays.label_noise import stable_points
 from biassay.assays.label_noise.claims_stability import CLAIMS
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_stability import figures
-from biassay.assays.label_noise.stable_points import stability, stability_coords
 from biassay.problem import squared_error
 
-SMALL = dict(seed=10_000, seeds=3)  # noqa: C408
+SMALL = small.CONFIGS["label-noise"]
 LEAST_REG = 2 * 3.75**0.5 - 3
 
 pytestmark = pytest.mark.xdist_group("label-noise")
@@ -24,16 +24,17 @@ pytestmark = pytest.mark.xdist_group("label-noise")
 
 @pytest.fixture(scope="module")
 def data() -> xr.Dataset:
-    config = Config(**SMALL)
-    with jax.enable_x64(True):
-        found = stability(config)
-    variables = {name: (axes, values, {"long_name": words}) for name, (axes, values, words) in found.items()}
-    return xr.Dataset(variables, coords=stability_coords(config))
+    return small.run("label-noise")
 
 
 def outcomes(data: xr.Dataset) -> dict[str, str]:
     """claim -> outcome, for as many networks as there are."""
     return {claim.name: dataclasses.replace(claim, min_seeds=1).judge(data).outcome for claim in CLAIMS}
+
+
+def upside_down(data: xr.Dataset) -> xr.Dataset:
+    """The ends in the places of the starts."""
+    return data.assign(stability_ratio=data["stability_ratio"].copy(data=data["stability_ratio"].values[:, ::-1]))
 
 
 def test_every_claim_holds(data):
@@ -43,8 +44,8 @@ def test_every_claim_holds(data):
 @pytest.mark.parametrize(
     ("claim", "swapped"),
     [
-        ("probe-random", lambda d: d.assign(stability_ratio=d.stability_ratio[:, ::-1].assign_coords(d.coords))),
-        ("probe-end", lambda d: d.assign(stability_ratio=d.stability_ratio[:, ::-1].assign_coords(d.coords))),
+        ("probe-random", upside_down),
+        ("probe-end", upside_down),
         ("probe-refuses", lambda d: d.assign(stability_refused_off=d.stability_refused_on)),
     ],
 )
@@ -76,7 +77,7 @@ def test_the_linear_model_has_exactly_no_drift(data):
 @pytest.mark.usefixtures("x64")
 def test_a_refusal_is_no_number():
     """What the test refuses is None, so that a network that never got to zero error would count as diverged."""
-    problem, points, off = stable_points.paths(dataclasses.replace(Config(**SMALL), seeds=1, stability_time=1.0))
+    problem, points, off = stable_points.paths(dataclasses.replace(SMALL, seeds=1, stability_time=1.0))
     start, away = (jax.tree.map(lambda leaf, at=at: leaf[at], tree) for tree, at in ((points, (0, 0)), (off, 0)))
     told = stable_points.ask(problem, start)
     assert told is not None

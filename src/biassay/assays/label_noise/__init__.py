@@ -37,9 +37,10 @@ from .figures import figures
 from .text import MATHEMATICS
 
 PARTS = (
+    # First, as it refuses a step size that is not stable, which must be told before any long work.
+    (sensing.sensing, sensing.sensing_coords),
     (drift.drift, drift.drift_coords),
     (escape.escape, escape.escape_coords),
-    (sensing.sensing, sensing.sensing_coords),
     (curve.curve, curve.curve_coords),
     (one_point.one_point, one_point.point_coords),
     (sparse.sparse, sparse.sparse_coords),

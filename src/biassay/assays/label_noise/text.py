@@ -1,6 +1,6 @@
 """The mathematics of the assay `label-noise`, for its page."""
 
-from . import text_curve, text_one_point, text_sensing, text_sparse, text_stability
+from . import text_curve, text_drift, text_escape, text_one_point, text_sensing, text_sparse, text_stability
 
 _INTRODUCTION = r"""
 ## The statement
@@ -52,6 +52,6 @@ _CAVEATS = r"""
   lowered, after averaging, or after a projection to zero error, as each part says.
 """
 
-_PARTS = (text_sensing, text_curve, text_one_point, text_sparse, text_stability)
+_PARTS = (text_drift, text_escape, text_sensing, text_curve, text_one_point, text_sparse, text_stability)
 
 MATHEMATICS = "\n".join((_INTRODUCTION, *(part.MATHEMATICS for part in _PARTS), _CAVEATS))
