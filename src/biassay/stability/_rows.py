@@ -6,8 +6,8 @@ make N = n k rows. With H_r the Hessian of h_r,
     reg = (1/n) sum_r |g_r|^2,          grad reg = (2/n) sum_r H_r g_r.
 
 sum_r H_r g_r is the gradient of theta -> sum_r <grad h_r(theta), g_r> at fixed g_r: a derivative of every h_r along its
-own g_r, then one reverse pass for all rows of a chunk together. That writes every g_r once and reads it once;
-differentiating each grad h_r along g_r would write and read the products H_r g_r as well.
+own g_r, whose value is |g_r|^2, then one reverse pass for all rows of a chunk together. As nothing else asks for them,
+XLA need not write the g_r to memory; differentiating each grad h_r along g_r would write and read every H_r g_r.
 """
 
 from __future__ import annotations
@@ -62,11 +62,6 @@ def _gradients(problem: Problem, params: PyTree, rows: Int[Array, " b"]) -> tupl
     return x, entry, jax.vmap(lambda x, e: jax.grad(_output, argnums=1)(problem, params, x, e))(x, entry)
 
 
-def _squares(g: PyTree) -> Float[Array, " b"]:
-    """|g_r|^2."""
-    return jax.tree.reduce(jnp.add, jax.tree.map(lambda leaf: jnp.sum(leaf.reshape(len(leaf), -1) ** 2, axis=1), g))
-
-
 @functools.partial(jax.jit, static_argnames="chunk")
 def row_sums(problem: Problem, params: PyTree, chunk: int) -> RowSums:
     """Outputs, squared norms of the gradients, and sum_r H_r g_r, `chunk` rows at a time."""
@@ -77,24 +72,17 @@ def row_sums(problem: Problem, params: PyTree, chunk: int) -> RowSums:
         def along_itself(w: PyTree, x: Array, entry: Array, g: PyTree) -> tuple[Array, Array]:
             return jax.jvp(lambda w: _output(problem, w, x, entry), (w,), (g,))
 
-        def summed(w: PyTree) -> tuple[Array, Array]:
+        def summed(w: PyTree) -> tuple[Array, tuple[Array, Array]]:
             outputs, slopes = jax.vmap(along_itself, (None, 0, 0, 0))(w, x, entry, g)
-            return jnp.sum(slopes), outputs
+            return jnp.sum(slopes), (outputs, slopes)
 
-        Hg, outputs = jax.grad(summed, has_aux=True)(params)
-        return jax.tree.map(jnp.add, total, Hg), (outputs, _squares(g))
+        Hg, of_rows = jax.grad(summed, has_aux=True)(params)
+        return jax.tree.map(jnp.add, total, Hg), of_rows
 
     start = jax.tree.map(jnp.zeros_like, params)
     total, (outputs, squares) = jax.lax.scan(step, start, _chunks(problem, chunk))
     N = problem.y.size
     return RowSums(outputs.ravel()[:N], squares.ravel()[:N], ravel_pytree(total)[0])
-
-
-@functools.partial(jax.jit, static_argnames="chunk")
-def row_squares(problem: Problem, params: PyTree, chunk: int) -> tuple[Float[Array, " N"], Float[Array, " N"]]:
-    """The outputs, of all examples at once, and |g_r|^2."""
-    squares = jax.lax.map(lambda rows: _squares(_gradients(problem, params, rows)[2]), _chunks(problem, chunk))
-    return problem.predict(params, problem.x).ravel(), squares.ravel()[: problem.y.size]
 
 
 @jax.jit

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,7 +14,7 @@ from ..errors import UserError
 from ..problem import Problem
 from ..references.label_noise_drift import drift_time
 from ._result import Stability
-from ._rows import jacobian, row_squares
+from ._rows import row_sums
 from ._tangent import Tangent
 
 
@@ -68,16 +67,9 @@ def halving_time(
     unit = jnp.asarray(tangent.direction * (1 / result.drift), theta.dtype)
 
     def lagrangian(shift: float) -> float:
-        shifted, reg = _outputs_and_reg(problem, unravel(theta + shift * unit), result.method == "dense", chunk)
-        return reg - result.reg - float(tangent.multipliers @ (shifted - outputs))
+        there = row_sums(problem, unravel(theta + shift * unit), chunk)
+        rise = np.asarray(there.squares, float).sum() / problem.size - result.reg
+        return float(rise - tangent.multipliers @ (np.asarray(there.outputs, float) - outputs))
 
     curvature = (lagrangian(e) + lagrangian(-e)) / e**2
     return math.log(2) / max(2 * curvature, result.drift**2 / result.reg)
-
-
-def _outputs_and_reg(problem: Problem, params: PyTree, dense: bool, chunk: int) -> tuple[Any, float]:
-    if dense:
-        outputs, J = jacobian(problem, params)
-        return np.asarray(outputs, float), float(np.sum(np.asarray(J, float) ** 2)) / problem.size
-    outputs, squares = row_squares(problem, params, chunk)
-    return np.asarray(outputs, float), float(np.sum(np.asarray(squares, float))) / problem.size

@@ -130,7 +130,7 @@ def label_noise_stability(
     result = with_speeds(result, c, lr, std, batch_size, float(squares.max()), move)
     if result.verdict == "stable" or std == 0:
         return result
-    tau = halving_time(problem, polished, space.outputs, tangent, result, limits.difference, chunk)
+    tau = halving_time(problem, polished, np.asarray(sums.outputs, float), tangent, result, limits.difference, chunk)
     return replace(result, steps_to_halve=tau / float(drift_time(1, lr, std, batch_size or problem.size, c)))
 
 
