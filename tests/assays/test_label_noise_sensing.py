@@ -31,6 +31,8 @@ from biassay.report import to_matplotlib
 
 CONFIG = small.CONFIGS["label-noise"]
 
+pytestmark = pytest.mark.xdist_group("label-noise")
+
 
 def dataset(config):
     with jax.enable_x64(True):
@@ -178,6 +180,15 @@ def test_more_measurements_than_unknowns_warn_and_leave_every_claim_vacuous():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert len(figures(found)) == 2
+
+
+@pytest.mark.nightly
+def test_rank_two_at_d_20_leaves_no_choice():
+    """200 measurements for 210 unknowns: both arms find the target, and the noise explains nothing."""
+    config = Config(sensing_rank=2, sensing_measurements=200, sensing_sets=2, sensing_runs=1, seed=10_000)
+    found = dataset(config)
+    assert (found["sensing_test_quiet"][:, 0, -1] < 0.01).all()
+    assert {claim.judge(found).outcome for claim in CLAIMS} == {"vacuous"}
 
 
 @pytest.mark.parametrize(
