@@ -16,6 +16,7 @@ from biassay.assays import (
     random_labels,
     rank_jumps,
     relu_neuron,
+    weight_normalization,
     width_bias,
 )
 
@@ -126,10 +127,10 @@ CONFIGS = {
     ),
     "label-noise": label_noise.Config(
         drift_sets=2,
-        drift_runs=16,
-        drift_steps=2000,
+        drift_runs=32,
+        drift_lr=(8e-3, 4e-3, 2e-3),
         escape_lr=(8e-3, 4e-3, 2e-3),
-        escape_runs=2,
+        escape_runs=3,
         sensing_d=10,
         sensing_measurements=27,
         sensing_batch=6,
@@ -149,6 +150,25 @@ CONFIGS = {
         sparse_steps=30_000,
         seed=10_000,
         seeds=3,
+    ),
+    # Main systems as large as those of the identity and as many lanes: both integrate their flows by one program.
+    "weight-normalization": weight_normalization.Config(
+        d=30,
+        m=18,
+        sparsity=2,
+        alpha=(0.07, 1.0),
+        q=(0.2, 3.0, 10.0),
+        eta=(1.0,),
+        exponential_eta=(0.3,),
+        flow_alpha=(0.07, 0.09, 0.11, 0.13, 0.15, 0.17, 0.19, 0.21, 0.23, 0.25),
+        horizon=300.0,
+        identity_d=30,
+        identity_m=18,
+        descent_lr=(0.04, 0.16),
+        descent_steps=1000,
+        descent_seeds=2,
+        seed=20_000,
+        seeds=2,
     ),
     "rank-jumps": rank_jumps.Config(
         seed=20_000,

@@ -59,3 +59,8 @@ def test_the_stability_test_tells_where_the_drift_starts_from_where_it_ends() ->
     assert "gradient descent: unstable" in told
     assert "end of the drift: stable" in told
     assert "outer layer alone: stable under label noise: |P_N grad reg| / |grad reg| = 0 " in told
+
+
+def test_weight_normalization_finds_the_sparse_vector() -> None:
+    errors = runpy.run_path(str(EXAMPLES / "weight_normalization.py"))["errors"]
+    assert errors["weight normalization"] < 1e-2 < 0.1 < errors["plain"]
