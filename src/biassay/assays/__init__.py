@@ -239,35 +239,6 @@ CATALOGUE: dict[str, Entry] = {
             "pilanci2020convex",
         ),
     ),
-    "weight-normalization": Entry(
-        module="biassay.assays.weight_normalization",
-        sentence=(
-            "With weight normalization gradient flow finds sparse solutions from starts of practical size, up to the "
-            "size of the solution itself and not beyond."
-        ),
-        claims=(
-            "robust-at-practical-scale",
-            "robust-below-threshold",
-            "robustness-ends",
-            "nothing-helps-beyond",
-            "ratio-matters",
-            "mass-floor",
-            "invariant",
-            "effective-init",
-            "exp-eta1-is-plain",
-            "exp-eta1-takes-the-path",
-            "flow-reaches-its-limit",
-            "speed-practical",
-            "speed-practical-small-ratio",
-            "speed-practical-own-step",
-            "speed-tiny",
-        ),
-        seconds=20.0,
-        papers=(
-            "chou2024weight",
-            "salimans2016",
-        ),
-    ),
     "label-noise": Entry(
         module="biassay.assays.label_noise",
         sentence=(
@@ -311,6 +282,35 @@ CATALOGUE: dict[str, Entry] = {
             "haochen2021",
             "damian2021",
             "li2022zero",
+        ),
+    ),
+    "weight-normalization": Entry(
+        module="biassay.assays.weight_normalization",
+        sentence=(
+            "With weight normalization gradient flow finds sparse solutions from starts of practical size, up to the "
+            "size of the solution itself and not beyond."
+        ),
+        claims=(
+            "robust-at-practical-scale",
+            "robust-below-threshold",
+            "robustness-ends",
+            "nothing-helps-beyond",
+            "ratio-matters",
+            "mass-floor",
+            "invariant",
+            "effective-init",
+            "exp-eta1-is-plain",
+            "exp-eta1-takes-the-path",
+            "flow-reaches-its-limit",
+            "speed-practical",
+            "speed-practical-small-ratio",
+            "speed-practical-own-step",
+            "speed-tiny",
+        ),
+        seconds=20.0,
+        papers=(
+            "chou2024weight",
+            "salimans2016",
         ),
     ),
     "rank-jumps": Entry(
