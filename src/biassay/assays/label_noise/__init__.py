@@ -85,5 +85,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float64",
-    seconds=150.0,
+    seconds=100.0,
 )

@@ -20,7 +20,7 @@ REGION_LR = 2e-3
 _ROUNDING = 1 + 1e-9
 _RUNS = 256
 
-BLANC: dict[str, Any] = {"cite": "blanc2020", "provenance": "derived"}
+BLANC: dict[str, Any] = {"cite": "blanc2020", "provenance": "derived", "recorded": "holds"}
 SMALL_STEPS: dict[str, Any] = {
     "premise": lambda data: np.array([(data["drift_lr"] <= REGION_LR * _ROUNDING).any()]),
     "premise_says": "a step size of at most 0.002 is run",

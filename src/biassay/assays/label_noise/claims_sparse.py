@@ -9,7 +9,7 @@ import xarray as xr
 
 from ...claims import Claim, Measure
 
-EVERY_SET: dict[str, Any] = {"statistic": "every", "min_seeds": 4}
+EVERY_SET: dict[str, Any] = {"statistic": "every", "min_seeds": 4, "recorded": "holds"}
 RECOVERABLE: dict[str, Any] = {
     "premise": lambda data: data["sparse_program_error"].values < 1e-12,
     "premise_says": "the linear program returns the target",
