@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 import xarray as xr
 
+import small
 from biassay.assays.label_noise.claims_drift import CLAIMS as DRIFT_CLAIMS
 from biassay.assays.label_noise.claims_drift import excess, of_each_set, ratios, set_weights, shrinking
 from biassay.assays.label_noise.config import DRIFT_LIMIT, Config
@@ -16,8 +19,6 @@ from biassay.assays.label_noise.drift import (
     LARGEST_KAPPA,
     LEAST_EIGENVALUE,
     draw_sets,
-    drift,
-    drift_coords,
     known_of,
 )
 from biassay.assays.label_noise.figures_drift import figures
@@ -28,17 +29,15 @@ from biassay.references import drift_flow, drift_time, to_zero_error
 from biassay.report import to_matplotlib
 from biassay.simulation import PerSeed, simulate
 
-SMALL = {"drift_sets": 2, "drift_runs": 32, "drift_lr": (8e-3, 4e-3, 2e-3), "seed": 10_000}
+SMALL = small.CONFIGS["label-noise"]
 CLAIMS = {claim.name: claim for claim in DRIFT_CLAIMS}
+
+pytestmark = pytest.mark.xdist_group("label-noise")
 
 
 @pytest.fixture(scope="module")
 def data():
-    config = Config(**SMALL)
-    with jax.enable_x64(True):
-        found = drift(config)
-    variables = {name: (axes, values, {"long_name": words}) for name, (axes, values, words) in found.items()}
-    return xr.Dataset(variables, coords=drift_coords(config))
+    return small.run("label-noise")
 
 
 # --- networks and data sets -------------------------------------------------------------------------------------------
@@ -52,7 +51,7 @@ def test_the_networks_are_sums_over_units():
     for network, act in ((tanh_network, np.tanh), (logistic_network, lambda z: 1 / (1 + np.exp(-z)))):
         expected = [sum(c[j] * act(w[j] @ point) for j in range(3)) for point in x]
         np.testing.assert_allclose(network(params, jnp.asarray(x)), expected, atol=1e-13)
-    assert np.abs(tanh_network(params, x) - logistic_network(params, x)).max() > 0.1
+    assert np.abs(tanh_network(params, jnp.asarray(x)) - np.asarray(expected)).max() > 0.1
 
 
 @pytest.mark.usefixtures("x64")
@@ -75,7 +74,7 @@ def test_what_is_known_of_a_start():
 
 @pytest.mark.usefixtures("x64")
 def test_sets_are_drawn_by_the_rule(data):
-    problem, start, known, chosen = draw_sets(Config(**SMALL))
+    problem, start, known, chosen = draw_sets(SMALL)
     assert problem.y.shape == (2, 4)
     assert (known.residual < 1e-12).all()
     assert (known.kappa(KAPPA_LR) <= LARGEST_KAPPA).all()
@@ -83,7 +82,7 @@ def test_sets_are_drawn_by_the_rule(data):
     assert chosen[0] > 0, "the rule passes draws over"
     np.testing.assert_array_equal(chosen, data["drift_draw"])
     np.testing.assert_allclose(data["drift_kappa"], np.outer(known.largest + known.steepest, 2 * data["drift_lr"]))
-    other, *_ = draw_sets(Config(**{**SMALL, "seed": 10_001}))
+    other, *_ = draw_sets(dataclasses.replace(SMALL, seed=10_001))
     assert np.abs(other.x - problem.x).min() > 0
     assert start.w.shape == (2, 6, 2)
 
@@ -109,7 +108,7 @@ def test_label_noise_drifts_and_nothing_else_does(data):
 
 
 def test_steps_cover_one_drift_time():
-    config = Config(**SMALL)
+    config = SMALL
     steps = [config.steps_of_drift(lr) for lr in config.drift_lr]
     np.testing.assert_allclose(np.square(config.drift_lr) * steps, config.drift_lr[0] ** 2 * config.drift_steps)
     assert len(set(steps)) == 3

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,29 +11,28 @@ import pytest
 import xarray as xr
 from jax.flatten_util import ravel_pytree
 
+import small
 from biassay.assays.label_noise.claims_escape import CLAIMS as ESCAPE_CLAIMS
 from biassay.assays.label_noise.claims_escape import against_flow, distances, slopes
 from biassay.assays.label_noise.config import Config
-from biassay.assays.label_noise.escape import POINT, SETTLED, draw_starts, escape, escape_coords, one_point, steps_of
+from biassay.assays.label_noise.escape import POINT, SETTLED, draw_starts, escape, one_point, steps_of
 from biassay.assays.label_noise.figures_escape import figures
 from biassay.references import drift as drift_velocity
 from biassay.references import output_jacobian, regularizer, residuals
 from biassay.report import to_matplotlib
 
-SMALL = {"escape_lr": (8e-3, 4e-3, 2e-3), "escape_runs": 3, "seed": 10_000}
+SMALL = small.CONFIGS["label-noise"]
 CLAIMS = {claim.name: claim for claim in ESCAPE_CLAIMS}
 K = float(np.dot(POINT, POINT))
 ONE_UNIT = 2 * np.sqrt(K * (1 + K)) - 2 * K
 """The least reg at y = 1, of a single tanh unit."""
 
+pytestmark = pytest.mark.xdist_group("label-noise")
+
 
 @pytest.fixture(scope="module")
 def data():
-    config = Config(**SMALL)
-    with jax.enable_x64(True):
-        found = escape(config)
-    variables = {name: (axes, values, {"long_name": words}) for name, (axes, values, words) in found.items()}
-    return xr.Dataset(variables, coords=escape_coords(config))
+    return small.run("label-noise")
 
 
 # --- the starts -------------------------------------------------------------------------------------------------------
@@ -50,7 +51,7 @@ def test_the_stable_start_is_the_one_unit_solution(data):
 
 @pytest.mark.usefixtures("x64")
 def test_the_starts_are_those_that_are_told(data):
-    starts, chosen = draw_starts(Config(**SMALL))
+    starts, chosen = draw_starts(SMALL)
     np.testing.assert_array_equal(chosen, data["escape_draw"])
     problem = one_point()
 
@@ -148,7 +149,7 @@ def test_claims_fail_where_they_should():
     data = fabricated()
     wide = data.assign(escape_tangent=data["escape_raw"])
     assert outcome("escape-not-from-stable", fabricated(kept=0.1)) == "fails"
-    assert CLAIMS["escape-not-from-stable"].measure(wide).min() > 0.01, "the control in the place of the result"
+    assert np.min(CLAIMS["escape-not-from-stable"].measure(wide)) > 0.01, "the control in the place of the result"
     assert outcome("escape-along-the-flow", data.assign(escape_flow=data["escape_flow"] / 2)) == "fails"
     assert outcome("escape-exponent", fabricated(runs=8)) == "unclear"
     # A stable start that is not is told.
@@ -171,7 +172,7 @@ def test_figures_and_names(data):
 @pytest.mark.usefixtures("x64")
 def test_a_step_size_above_the_limit_is_refused_before_any_run():
     with pytest.raises(ValueError, match=r"^escape_lr must be below 0\.\d+, where SGD is stable at every"):
-        escape(Config(**{**SMALL, "escape_lr": (1.0, 0.5)}))
+        escape(dataclasses.replace(SMALL, escape_lr=(1.0, 0.5)))
 
 
 @pytest.mark.parametrize(
