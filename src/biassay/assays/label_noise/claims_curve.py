@@ -79,7 +79,7 @@ PAIRS: dict[str, Any] = {
 CLAIMS = (
     Claim(
         name="relu-length",
-        says="Label noise leaves a shorter curve: it at least halves what the length is above the least through the points.",
+        says="Label noise leaves a shorter curve: its length above the least through the points is at most half.",
         provenance="seed",
         measure=length_ratio(_NOISE),
         region=(-np.inf, 0.5),
