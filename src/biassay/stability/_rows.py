@@ -12,7 +12,6 @@ XLA need not write the g_r to memory; differentiating each grad h_r along g_r wo
 
 from __future__ import annotations
 
-import functools
 from typing import NamedTuple
 
 import jax
@@ -22,8 +21,9 @@ from jaxtyping import Array, Float, Int, PyTree
 
 from ..problem import Problem
 
-_CHUNK_ENTRIES = 2**24
-"""Numbers in the gradients of one chunk of rows: 64 MB in single precision."""
+_CHUNK_ENTRIES = 2**23
+"""Numbers in the gradients of one chunk of rows: 32 MB in single precision, the most that glibc hands out again without
+mapping it afresh, page by page."""
 
 
 class RowSums(NamedTuple):
@@ -51,38 +51,40 @@ def _row(problem: Problem, r: Int[Array, ""]) -> tuple[Array, Float[Array, " k"]
     return problem.x[jnp.where(inside, r // k, 0)], jnp.where(inside, jnp.eye(k, dtype=problem.y.dtype)[r % k], 0)
 
 
-def _chunks(problem: Problem, chunk: int) -> Int[Array, "chunks chunk"]:
-    """The numbers of all rows, and of as many past the last one as fill the last chunk."""
-    return jnp.arange(-(-problem.y.size // chunk) * chunk).reshape(-1, chunk)
-
-
 def _gradients(problem: Problem, params: PyTree, rows: Int[Array, " b"]) -> tuple[Array, Float[Array, "b k"], PyTree]:
     """The examples and unit vectors of some rows, and g_r: every leaf of the parameters with an axis of rows first."""
     x, entry = jax.vmap(lambda r: _row(problem, r))(rows)
     return x, entry, jax.vmap(lambda x, e: jax.grad(_output, argnums=1)(problem, params, x, e))(x, entry)
 
 
-@functools.partial(jax.jit, static_argnames="chunk")
+@jax.jit
+def _add_rows(problem: Problem, params: PyTree, total: PyTree, rows: Int[Array, " b"]) -> tuple[PyTree, Array, Array]:
+    """total + the H_r g_r of some rows, their outputs and |g_r|^2."""
+    x, entry, g = _gradients(problem, params, rows)
+
+    def along_itself(w: PyTree, x: Array, entry: Array, g: PyTree) -> tuple[Array, Array]:
+        return jax.jvp(lambda w: _output(problem, w, x, entry), (w,), (g,))
+
+    def summed(w: PyTree) -> tuple[Array, tuple[Array, Array]]:
+        outputs, slopes = jax.vmap(along_itself, (None, 0, 0, 0))(w, x, entry, g)
+        return jnp.sum(slopes), (outputs, slopes)
+
+    Hg, (outputs, squares) = jax.grad(summed, has_aux=True)(params)
+    return jax.tree.map(jnp.add, total, Hg), outputs, squares
+
+
 def row_sums(problem: Problem, params: PyTree, chunk: int) -> RowSums:
-    """Outputs, squared norms of the gradients, and sum_r H_r g_r, `chunk` rows at a time."""
+    """Outputs, squared norms of the gradients, and sum_r H_r g_r, `chunk` rows at a time.
 
-    def step(total: PyTree, rows: Int[Array, " chunk"]) -> tuple[PyTree, tuple[Array, Array]]:
-        x, entry, g = _gradients(problem, params, rows)
-
-        def along_itself(w: PyTree, x: Array, entry: Array, g: PyTree) -> tuple[Array, Array]:
-            return jax.jvp(lambda w: _output(problem, w, x, entry), (w,), (g,))
-
-        def summed(w: PyTree) -> tuple[Array, tuple[Array, Array]]:
-            outputs, slopes = jax.vmap(along_itself, (None, 0, 0, 0))(w, x, entry, g)
-            return jnp.sum(slopes), (outputs, slopes)
-
-        Hg, of_rows = jax.grad(summed, has_aux=True)(params)
-        return jax.tree.map(jnp.add, total, Hg), of_rows
-
-    start = jax.tree.map(jnp.zeros_like, params)
-    total, (outputs, squares) = jax.lax.scan(step, start, _chunks(problem, chunk))
+    The loop is Python's: inside a loop of XLA's, convolutions are many times slower on a CPU.
+    """
     N = problem.y.size
-    return RowSums(outputs.ravel()[:N], squares.ravel()[:N], ravel_pytree(total)[0])
+    total, outputs, squares = jax.tree.map(jnp.zeros_like, params), [], []
+    for first in range(0, N, chunk):
+        total, h, square = _add_rows(problem, params, total, jnp.arange(first, first + chunk))
+        outputs.append(h)
+        squares.append(square)
+    return RowSums(jnp.concatenate(outputs)[:N], jnp.concatenate(squares)[:N], ravel_pytree(total)[0])
 
 
 @jax.jit

@@ -22,7 +22,7 @@ from ._tangent import Tangent
 
 Method: TypeAlias = Literal["auto", "dense", "matrix-free"]
 
-_DENSE_ENTRIES = 2_000_000
+_DENSE_ENTRIES = 1_000_000
 _KINK_SHARE = 1e-4
 """Kinks are warned of when more than this share of J jumps."""
 _CLEAR_GAP = 100.0
@@ -47,8 +47,8 @@ def label_noise_stability(
     The parameters are polished to zero error by minimum-norm Gauss-Newton steps, and grad reg is projected onto the
     directions that keep it. Blanc, Gupta, Valiant and Valiant, COLT 2020, arXiv 1904.09080.
 
-    A J of up to two million entries is formed. Beyond, "matrix-free" needs some vectors as long as the parameters and
-    64 MB of per-example gradients, beside what the model takes on all its examples at once.
+    A J of up to a million entries is formed. Beyond, "matrix-free" needs some vectors as long as the parameters and
+    32 MB of per-example gradients, beside what the model takes on all its examples at once.
 
     Args:
         problem: a mean of `squared_error` or `half_squared_error` over examples with real targets; `predict` must
