@@ -128,7 +128,7 @@ def test_steps_cover_one_drift_time():
 def test_the_constant_for_other_batches_losses_and_laws(loss, c, batch_size, law):
     """(c eta)^2 s^2 / B, to 3 % and the error of 256 runs; without c or B it would be off by a factor."""
     problem, start, *_ = draw_sets(Config(drift_sets=1, seed=10_002))
-    problem = Problem(tanh_network, *(jnp.asarray(part[0]) for part in (problem.x, problem.y)), loss)
+    problem = Problem(tanh_network, jnp.asarray(problem.x[0]), jnp.asarray(problem.y[0]), loss)
     start = jax.tree.map(lambda leaf: jnp.asarray(leaf[0]), start)
     lr, std, steps, runs = 2e-3 / c, 0.3, 20_000, 256
     dynamics = LabelNoise(lr, std, batch_size=batch_size, law=law)

@@ -73,11 +73,11 @@ def shrinking(excesses: np.ndarray) -> np.ndarray:
     halvings, runs = len(excesses) - 1, excesses.shape[1]
 
     def factor(mean: np.ndarray) -> np.ndarray:
-        quotient = np.asarray(mean[0] / mean[-1])
+        quotient = mean[0] / mean[-1]
         return np.where(quotient > 0, np.abs(quotient), np.nan) ** (1 / halvings)
 
-    total = excesses.sum(axis=1)
-    without_one = (total[:, None] - excesses) / (runs - 1)
+    total = excesses.sum(axis=1, keepdims=True)
+    without_one = (total - excesses) / (runs - 1)
     return runs * factor(total / runs) - (runs - 1) * factor(without_one)
 
 

@@ -67,7 +67,7 @@ class Start(NamedTuple):
     trace: Array
     share: Array
 
-    def kappa(self, lr: float) -> Array:
+    def kappa(self, lr: float) -> Array | np.ndarray:
         """The size of the correction at the step size lr, for one example a step."""
         return 2 * lr * (self.largest + self.steepest)
 
