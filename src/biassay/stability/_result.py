@@ -43,7 +43,7 @@ class Stability:
         drift_per_step: length of the mean step along the zero-error set. None where no step size was given, as all
             below.
         width: root mean square distance from the zero-error set that the noise keeps, s sqrt(c eta N / B).
-        lr_limit: step size below which SGD without noise surely stays at zero error.
+        lr_limit: step size below which SGD without noise surely stays at zero error, to first order around the point.
         escape_steps: eta^-1.6, the scale of the time after which an unstable point is left behind; None where stable.
         steps_to_move: steps in which the drift covers the distance asked for, at its present speed.
         steps_to_halve: steps in which reg would come half-way to its limit if it went on as it falls here:
