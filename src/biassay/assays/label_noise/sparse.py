@@ -210,7 +210,7 @@ def _exact(config: Config, x: Float[np.ndarray, "sets n d"], truth: Float[np.nda
     taus = latest * np.linspace(0, 1, _PATH_POINTS) ** 2
 
     def error(w: np.ndarray) -> np.ndarray:
-        return ((w - truth) ** 2).sum(axis=-1)
+        return np.asarray(((w - truth) ** 2).sum(axis=-1))
 
     paths = [diagonal_drift(equations, equations @ truth, taus) for equations in x]
     programs = [least_regularizer(equations, equations @ truth) for equations in x]
