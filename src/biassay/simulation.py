@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypeAlias, cast
 
 import equinox as eqx
@@ -273,6 +273,8 @@ def _check_names(probes: Mapping[str, Probe], swept: Mapping[str, tuple[float, .
             field = {f.name: f for f in fields(rule)}.get(name)
             if field is None or field.metadata.get("static"):
                 raise ValueError(f"{type(rule).__name__} has no number {name!r} to sweep")
+            for value in values:
+                replace(rule, **{name: value})  # a value that the dynamics refuses is refused before anything runs
 
 
 def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int, ...]) -> PyTree:

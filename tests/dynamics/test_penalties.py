@@ -108,9 +108,9 @@ def test_transformed_l1_lies_between_the_two():
     np.testing.assert_allclose(near_zero.prox(u, 0.3), L0().prox(u, 0.3), atol=1e-4)
 
 
-@pytest.mark.parametrize("shape", [0, -1.0])
-def test_a_shape_that_is_not_positive(shape):
-    with pytest.raises(ValueError, match=rf"shape must be positive, got {shape}"):
+@pytest.mark.parametrize("shape", [0, -1.0, float("inf")])
+def test_a_shape_out_of_range(shape):
+    with pytest.raises(ValueError, match=rf"shape must be positive and at most .*got {shape}"):
         TransformedL1(shape)
 
 

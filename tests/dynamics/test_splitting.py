@@ -174,8 +174,8 @@ def test_a_weight_of_zero_is_not_normalised():
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        ({"lam": -1.0}, "lam must be at least 0, got -1.0"),
-        ({"beta": 0}, "beta must be positive, got 0: it is the stiffness"),
+        ({"lam": -1.0}, "lam must be at least 0 and finite, got -1.0"),
+        ({"beta": 0}, "beta must be positive and finite, got 0: it is the stiffness"),
         ({"penalty": "l1"}, r"penalty must have value, prox and threshold, as L1\(\) has, got 'l1'"),
     ],
 )
@@ -238,3 +238,38 @@ def test_the_example_in_the_docstring():
     assert results.attempted
     assert not results.failed
     assert SplittingState._fields == ("inner", "sparse")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"lam": -1.0}, "lam must be"),
+        ({"beta": 0.0}, "beta must be"),
+        ({"beta": float("inf")}, "beta must be"),
+        ({"lam": np.float32(-1)}, "lam must be"),
+        ({"penalty": L1}, "penalty must have"),
+    ],
+)
+def test_mistakes_of_the_dynamics(change, words):
+    with pytest.raises(ValueError, match=words):
+        RelaxedSplitting(**{"lr": 0.1, "penalty": L1(), "lam": 0.1, "beta": 1.0} | change)
+
+
+def test_a_swept_value_out_of_range_is_refused():
+    problem = ba.Problem(lambda w, x: x @ w, jnp.eye(3), jnp.ones(3), half_squared_error)
+    for sweep in ({"lam": (0.1, -1.0)}, {"beta": (0.0, 1.0)}):
+        with pytest.raises(ValueError, match="must be"):
+            ba.simulate(problem, RelaxedSplitting(0.1, L1(), 0.1, 1.0), jnp.ones(3), steps=3, sweep=sweep)
+
+
+def test_a_mask_that_does_not_fit_is_told():
+    optimizer = relaxed_splitting(optax.sgd(0.1), penalty=L1(), lam=0.1, beta=1.0, mask={"a": True})
+    with pytest.raises(ValueError, match="the mask must be"):
+        optimizer.init({"a": jnp.ones(2), "b": jnp.ones(2)})
+
+
+def test_half_precision_stays():
+    optimizer = relaxed_splitting(optax.sgd(0.1), penalty=L1(), lam=jnp.float32(0.1), beta=np.float64(1.0))
+    w = jnp.ones(3, jnp.bfloat16)
+    update, state = optimizer.update(w, optimizer.init(w), w)
+    assert update.dtype == sparse_params(state).dtype == jnp.bfloat16

@@ -11,11 +11,15 @@ P(u) = sum_i p(|u_i|). Its proximal operator acts entry by entry:
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Scalar
+
+LARGEST_SHAPE = 1e12
+"""Beyond it the cube of a transformed l1's shape overflows in single precision."""
 
 
 @runtime_checkable
@@ -94,7 +98,7 @@ class TransformedL1(eqx.Module):
         shape: a > 0.
 
     Raises:
-        ValueError: a shape that is not positive.
+        ValueError: a shape that is not positive, or so large that its cube overflows single precision.
 
     Example:
         `TransformedL1(0.5).prox(jnp.array([3.0, -0.3]), 0.2)` is about `[2.988, 0.0]`.
@@ -103,8 +107,11 @@ class TransformedL1(eqx.Module):
     shape: Any = 1.0
 
     def __check_init__(self) -> None:
-        if isinstance(self.shape, int | float) and not self.shape > 0:
-            raise ValueError(f"shape must be positive, got {self.shape}: small is near l0, large near l1")
+        if isinstance(self.shape, Real) and not 0 < float(self.shape) <= LARGEST_SHAPE:
+            raise ValueError(
+                f"shape must be positive and at most {LARGEST_SHAPE:g}, got {self.shape}: small is near l0, large near "
+                "l1, so that L1() may be meant"
+            )
 
     def value(self, u: Float[Array, "*shape"]) -> Scalar:
         """P(u), summed over all entries."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, NamedTuple, TypeAlias
 
 import jax
@@ -65,7 +67,8 @@ def relaxed_splitting(
         must reach them unchanged: chain clipping and the like inside, not outside.
 
     Raises:
-        ValueError: lam below 0, beta not positive, a penalty without prox; and in `update`, no parameters given.
+        ValueError: lam below 0 or infinite, beta not positive or infinite, a penalty without prox or that is a class;
+            in `init`, a mask that does not fit the parameters; and in `update`, no parameters given.
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -80,40 +83,50 @@ def relaxed_splitting(
         >>> print(sparse_params(state) != 0)
         [ True False False]
     """
-    if isinstance(lam, int | float) and not lam >= 0:
-        raise ValueError(f"lam must be at least 0, got {lam}")
-    if isinstance(beta, int | float) and not beta > 0:
-        raise ValueError(f"beta must be positive, got {beta}: it is the stiffness of the spring between w and u")
-    if not isinstance(penalty, Penalty):
-        raise ValueError(f"penalty must have value, prox and threshold, as L1() has, got {penalty!r}")
+    _check(penalty, lam, beta)
     inner = optax.with_extra_args_support(inner)
 
     def init(params: PyTree) -> SplittingState:
         return SplittingState(inner.init(params), sparsify(params, penalty=penalty, lam=lam, beta=beta, mask=mask))
 
     def update(
-        gradient: PyTree, state: SplittingState, params: PyTree | None = None, **extra: Any
+        updates: PyTree, state: Any, params: PyTree | None = None, **extra: Any
     ) -> tuple[PyTree, SplittingState]:
         if params is None:
             raise ValueError("relaxed_splitting needs the parameters: call update(gradient, state, params)")
-        pulled = jax.tree.map(lambda g, w, u: g + beta * (w - u), gradient, params, state.sparse)
+        pulled = jax.tree.map(lambda g, w, u: (g + beta * (w - u)).astype(g.dtype), updates, params, state.sparse)
         updates, inner_state = inner.update(pulled, state.inner, params, **extra)
+        moved = optax.apply_updates(params, updates)
         if normalise is not False:
-            moved = _where(mask, lambda w: _unit(w, normalise), optax.apply_updates(params, updates))
+            moved = _where(mask, lambda w: _unit(w, normalise), moved)
             updates = jax.tree.map(jnp.subtract, moved, params)
-        sparse = sparsify(optax.apply_updates(params, updates), penalty=penalty, lam=lam, beta=beta, mask=mask)
+        sparse = sparsify(moved, penalty=penalty, lam=lam, beta=beta, mask=mask)
         return updates, SplittingState(inner_state, sparse)
 
     return optax.GradientTransformationExtraArgs(init, update)
 
 
 def sparsify(params: PyTree, *, penalty: Penalty, lam: Any, beta: Any, mask: Mask = None) -> PyTree:
-    """u = prox_{lam/beta}(params) on the leaves of the mask; the other leaves as they are."""
-    return _where(mask, lambda w: penalty.prox(w, lam / beta), params)
+    """u = prox_{lam/beta}(params) on the leaves of the mask, in their precision; the other leaves as they are."""
+    return _where(mask, lambda w: penalty.prox(w, lam / beta).astype(w.dtype), params)
+
+
+def _check(penalty: Any, lam: Any, beta: Any) -> None:
+    """Raises ValueError for what is out of range, where it is a number and not a traced one."""
+    if isinstance(lam, Real) and not 0 <= float(lam) < math.inf:
+        raise ValueError(f"lam must be at least 0 and finite, got {lam}")
+    if isinstance(beta, Real) and not 0 < float(beta) < math.inf:
+        raise ValueError(
+            f"beta must be positive and finite, got {beta}: it is the stiffness of the spring between w and u"
+        )
+    if isinstance(penalty, type) or not isinstance(penalty, Penalty):
+        raise ValueError(f"penalty must have value, prox and threshold, as L1() has, got {penalty!r}")
 
 
 def sparse_params(state: PyTree) -> PyTree:
     """The exactly sparse parameters u in the state of an optimizer that contains `relaxed_splitting`.
+
+    To leave some leaves dense use its `mask`: under `optax.masked` or `optax.partition` u has holes there.
 
     Raises:
         ValueError: the state contains none, or several.
@@ -130,6 +143,10 @@ def _where(mask: Mask, function: Callable[[Array], Array], params: PyTree) -> Py
     if mask is None:
         return jax.tree.map(function, params)
     chosen = mask(params) if callable(mask) else mask
+    try:
+        jax.tree.broadcast(chosen, params)
+    except ValueError as error:
+        raise ValueError("the mask must be a pytree of booleans like the parameters, or a prefix of it") from error
     return jax.tree.map(lambda yes, part: jax.tree.map(function, part) if yes else part, chosen, params)
 
 
@@ -143,7 +160,7 @@ class LagrangianState(NamedTuple):
     """splitting: the state of `relaxed_splitting`; lagrangian: L_beta(u, w) now; rise: its largest increase in one
     step so far, -inf before the first."""
 
-    splitting: SplittingState
+    splitting: Any
     lagrangian: Scalar
     rise: Scalar
 
@@ -163,7 +180,7 @@ class RelaxedSplitting(AbstractDynamics):
         normalise: whether every leaf is brought to norm 1 after each step; a number that may be swept, 0 for no.
 
     Raises:
-        ValueError: lam below 0 or beta not positive.
+        ValueError: lam or beta out of the range of `relaxed_splitting`, or a penalty that is none.
     """
 
     lr: Any
@@ -171,6 +188,9 @@ class RelaxedSplitting(AbstractDynamics):
     lam: Any
     beta: Any
     normalise: Any = False
+
+    def __check_init__(self) -> None:
+        _check(self.penalty, self.lam, self.beta)
 
     def _optimizer(self) -> optax.GradientTransformationExtraArgs:
         return relaxed_splitting(
@@ -184,7 +204,7 @@ class RelaxedSplitting(AbstractDynamics):
 
     def init(self, problem: Problem, params: PyTree) -> LagrangianState:
         splitting = self._optimizer().init(params)
-        lagrangian = self._lagrangian(problem, params, splitting.sparse)
+        lagrangian = self._lagrangian(problem, params, sparse_params(splitting))
         return LagrangianState(splitting, lagrangian, jnp.full_like(lagrangian, -jnp.inf))
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
@@ -195,7 +215,7 @@ class RelaxedSplitting(AbstractDynamics):
     ) -> tuple[PyTree, LagrangianState]:
         updates, splitting = self._optimizer().update(problem.gradient(params), state.splitting, params)
         params = optax.apply_updates(params, updates)
-        lagrangian = self._lagrangian(problem, params, splitting.sparse)
+        lagrangian = self._lagrangian(problem, params, sparse_params(splitting))
         return params, LagrangianState(splitting, lagrangian, jnp.maximum(state.rise, lagrangian - state.lagrangian))
 
     def time_step(self, state: LagrangianState) -> Scalar | float:
