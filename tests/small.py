@@ -16,6 +16,7 @@ from biassay.assays import (
     random_labels,
     rank_jumps,
     relu_neuron,
+    sparse_splitting,
     weight_normalization,
     width_bias,
 )
@@ -169,6 +170,17 @@ CONFIGS = {
         descent_seeds=2,
         seed=20_000,
         seeds=2,
+    ),
+    "sparse-splitting": sparse_splitting.Config(
+        steps=1600,
+        channels=(4, 4, 4),
+        train=400,
+        test=200,
+        epochs=24,
+        cnn_lams=(0.007, 0.016),
+        cnn_seeds=2,
+        seed=10_000,
+        seeds=6,
     ),
     "rank-jumps": rank_jumps.Config(
         seed=20_000,

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 
@@ -64,3 +65,11 @@ def test_the_stability_test_tells_where_the_drift_starts_from_where_it_ends() ->
 def test_weight_normalization_finds_the_sparse_vector() -> None:
     errors = runpy.run_path(str(EXAMPLES / "weight_normalization.py"))["errors"]
     assert errors["weight normalization"] < 1e-2 < 0.1 < errors["plain"]
+
+
+def test_a_sparse_network_is_nearly_as_good_as_a_dense_one() -> None:
+    told = runpy.run_path(str(EXAMPLES / "sparse_training.py"))
+    assert told["zeros"]["dense"] == 0
+    assert told["zeros"]["sparse"] > 0.8
+    assert told["accuracy"]["sparse"] > told["accuracy"]["dense"] - 0.06
+    assert not any((leaf == 0).any() for leaf in jax.tree.leaves(told["weights"]) if leaf.ndim == 2)

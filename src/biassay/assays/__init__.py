@@ -313,6 +313,33 @@ CATALOGUE: dict[str, Entry] = {
             "salimans2016",
         ),
     ),
+    "sparse-splitting": Entry(
+        module="biassay.assays.sparse_splitting",
+        sentence=(
+            "Thresholding and gradient descent in turns train a network with exact zeros: they find the support of a "
+            "sparse truth, and the limit is the truth under a thresholding."
+        ),
+        claims=(
+            "recovers-l1-tl1",
+            "recovers-l1-tl1-direction",
+            "recovers-l0",
+            "recovers-l0-direction",
+            "bias-formula",
+            "limit-is-threshold",
+            "limit-is-threshold-l0",
+            "support-rule",
+            "monotone",
+            "l0-fails-first",
+            "l0-at-equal-threshold",
+            "tl1-more-biased",
+            "cnn-zeros",
+            "cnn-l1",
+            "cnn-l0",
+            "cnn-tl1",
+        ),
+        seconds=25.0,
+        papers=("dinh2018splitting",),
+    ),
     "rank-jumps": Entry(
         module="biassay.assays.rank_jumps",
         sentence=(
