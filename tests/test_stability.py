@@ -261,6 +261,35 @@ def linear(c, x):
     return x @ c
 
 
+@pytest.mark.parametrize("method", ["dense", "matrix-free"])
+def test_where_the_parameters_have_their_origin_does_not_matter(method):
+    """h = a + b + a^2 around the shift: at a = b = 0, J = (1, 1), grad reg = (4, 0), of which half is tangent."""
+    for shift in (0.0, 1.0, -30.0):
+        told = label_noise_stability(
+            ba.Problem(lambda p, x, s=shift: x @ jnp.ones(1) * (p.sum() - 2 * s + (p[0] - s) ** 2), jnp.ones((1, 1)),
+                       jnp.zeros(1), squared_error),
+            jnp.full(2, shift), method=method,
+        )  # fmt: skip
+        assert told.gradient == pytest.approx(4)
+        assert told.ratio == pytest.approx(math.sqrt(0.5))
+        assert (told.verdict, told.warnings) == ("unstable", ())
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_a_gradient_that_cancels_counts_as_none(dtype):
+    """h = |theta| has slopes of length 1 everywhere, and a Hessian that only rounding keeps from taking them to 0."""
+    theta = jnp.asarray(np.random.default_rng(SEED).normal(size=50), dtype)
+    problem = ba.Problem(
+        lambda p, x: x[:, 0] * jnp.linalg.norm(p), jnp.ones((1, 1), dtype), jnp.ones(1, dtype), squared_error
+    )
+    told = label_noise_stability(at_zero_error(problem, theta), theta)
+    assert 0 < told.gradient < 1e-5
+    assert (told.verdict, told.ratio) == ("stable", 0.0)
+    assert "reg is constant" in told.warnings[0]
+    bent = dataclasses.replace(problem, predict=lambda p, x: x[:, 0] * jnp.linalg.norm(p) ** 1.01 + 1e-3 * p[0])
+    assert label_noise_stability(at_zero_error(bent, theta), theta).verdict == "unstable"
+
+
 def test_the_inner_layer_of_a_relu_network_has_none_either():
     """reg is piecewise constant in the weights of the hidden units alone."""
     problem, params = draw(SEED, predict=RELU)

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ..errors import UserError
 from ..problem import Problem
 from ..references.label_noise_drift import drift_time
+from ._flat import gradient_bound
 from ._kinks import kinks
 from ._premises import Precision, check_independent, check_outputs, constant, flat, polish, refuse_kink
 from ._result import STABLE_BELOW, NotCoveredError, Stability, Verdict
@@ -100,7 +101,7 @@ def label_noise_stability(
     reg, gradient = float(squares.mean()), sums.gradient * (2 / problem.size)
     tangent = space.tangent(gradient, limits.projection)
     size, isolated = _norm(gradient), tangent.rank == p
-    flat_reg = size * _norm(theta) <= limits.rounding * reg
+    flat_reg = size <= limits.rounding * gradient_bound(problem, polished, reg)
     drift = 0.0 if isolated or flat_reg else _norm(tangent.direction)
     ratio, error = (drift / size, tangent.leak / (tangent.smallest * size)) if drift > 0 else (0.0, 0.0)
 
