@@ -27,6 +27,8 @@ from .neuron import COMPARISONS, PATHS, VARIANTS, neuron
 from .predictions import PENALTIES
 from .text import MATHEMATICS
 
+_ATTRIBUTES = ("k", "d", "nonzeros", "shape", "lr", "unstable_lr", "steps", "edge_steps")
+
 
 def run(config: Config) -> xr.Dataset:
     """The neuron from all starts, and the network on the digits."""
@@ -45,7 +47,10 @@ def run(config: Config) -> xr.Dataset:
             "cnn_lam": ("cnn_lam", [0.0, *sorted(config.cnn_lams)], {"long_name": "weight λ of the penalty"}),
             "network": list(NETWORKS),
         },
-        attrs={name: getattr(config, name) for name in ("k", "d", "nonzeros", "lr", "unstable_lr", "steps")},
+        attrs={
+            name: getattr(config, name)
+            for name in ("k", "d", "nonzeros", "shape", "lr", "unstable_lr", "steps", "edge_steps")
+        },
     )
 
 

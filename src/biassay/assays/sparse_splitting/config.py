@@ -47,7 +47,7 @@ class Config:
     """Digits held out."""
     batch: int = 32
     """Digits a step."""
-    epochs: int = 16
+    epochs: int = 12
     """Epochs of the network."""
     cnn_lr: float = 0.03
     """Its step size."""

@@ -107,10 +107,10 @@ def equal_lambda(data: xr.Dataset) -> Figure:
         name="equal-lambda",
         title="Accuracy and sparsity at the same λ",
         caption=(
-            f"Normalised weights, β = {BETA:g}; values below {_EXACT:g} are drawn there. l0 has no bias and fails "
-            "abruptly: its threshold √(2λ/β) is far above l1's λ/β. The bias of l1 and of transformed l1 grows "
-            f"linearly in λ. {_angles(data, 'equal lambda')} A refit on the support of u removes the bias wherever the "
-            f"support is right. {_dead(data, 'equal lambda')} {_BAND} {_BESIDE}"
+            f"Normalised weights, β = {BETA:g}; values below {_EXACT:g} are drawn there. l0 has no bias until it "
+            "fails: its threshold √(2λ/β) is above l1's λ/β for small λ. The bias of l1 and of transformed l1 grows "
+            f"linearly in λ to first order. {_angles(data, 'equal lambda')} A refit on the support of u removes the "
+            f"bias wherever the support is right. {_dead(data, 'equal lambda')} {_BAND} {_BESIDE}"
         ),
         panels=_panels(data, "equal lambda", _positive(data), "weight λ of the penalty"),
         columns=3,
@@ -142,6 +142,15 @@ def bias(data: xr.Dataset) -> Figure:
         values = judged(data, name).sel(penalty=penalty, lam=lams) / (share * predicted.sel(penalty=penalty))
         return _over_seeds(lams, values, label, role)
 
+    panels = []
+    if data.sizes["beta"] > 1:
+        at = data.sel(compare="equal lambda", variant="normalised", lam=LAM)
+        series = tuple(
+            _over_seeds(data["beta"].values, (at["angle"] / at["bias"]).sel(penalty=p), p, ROLES[p])
+            for p in ("l1", "transformed l1")
+        )
+        title, ylabel = f"The spring does not matter, λ = {LAM:g}", "measured / predicted"
+        panels.append(Panel(title=title, xlabel="spring β", ylabel=ylabel, series=series, region=BIAS_REGION))
     limit = [ratio("from_threshold", p, f"{p}: prox_t(w*)", ROLES[p]) for p in ("l1", "transformed l1")]
     wrong = [ratio("from_half_threshold", p, "half of t", "control") for p in ("l1", "transformed l1")]
     return Figure(
@@ -175,6 +184,7 @@ def bias(data: xr.Dataset) -> Figure:
                 yscale="log",
                 region=(0.0, 1.2),
             ),
+            *panels,
         ),
     )
 

@@ -125,6 +125,14 @@ def _risk_and_angle(
     return jax.vmap(lambda w, truth: (conv_neuron.population_risk(w, truth, k), conv_neuron.angle(w, truth)))(w, truth)
 
 
+@partial(jax.jit, static_argnums=3)
+def _gradient(
+    w: Float[Array, "lane d"], pull: Float[Array, "lane d"], truth: Float[Array, "lane d"], k: int
+) -> Float[Array, "lane d"]:
+    """grad L(w) + pull, pull = beta (w - u) the spring's force."""
+    return jax.vmap(lambda w, pull, truth: conv_neuron.population_gradient(w, truth, k) + pull)(w, pull, truth)
+
+
 @partial(jax.jit, static_argnums=2)
 def _refitted(u: Float[Array, "lane d"], truth: Float[Array, "lane d"], k: int) -> Float[Array, "lane d"]:
     return jax.vmap(lambda u, truth: conv_neuron.best_on_support(u, truth, k))(u, truth)
@@ -145,9 +153,14 @@ def _zeros_and_springs(
     return jnp.mean(u == 0, axis=-1), lam * value + BETA / 2 * jnp.sum((w - u) ** 2, axis=-1)
 
 
+def _rows(part: np.ndarray, shape: tuple[int, ...]) -> Float[Array, "lane d"]:
+    """`part`, broadcast to `shape`, one row a lane."""
+    return jnp.asarray(np.broadcast_to(part, shape).reshape(-1, shape[-1]))
+
+
 def _over_lanes(function: Any, v: np.ndarray, truth: np.ndarray, k: int) -> Any:
     """function(v, truth, k) over all leading axes of v (..., d); truth broadcasts."""
-    flat = [jnp.asarray(np.broadcast_to(part, v.shape).reshape(-1, v.shape[-1])) for part in (v, truth)]
+    flat = [_rows(part, v.shape) for part in (v, truth)]
     return jax.tree.map(lambda leaf: np.asarray(leaf).reshape(*v.shape[:-1], *leaf.shape[1:]), function(*flat, k))
 
 
@@ -190,6 +203,11 @@ def neuron(config: Config) -> Variables:
     _, angle = _over_lanes(_risk_and_angle, w, truth, k)
     loss, _ = _over_lanes(_risk_and_angle, u, truth, k)
     refit = _over_lanes(_refitted, u, truth, k)
+    pull = np.array(config.all_betas)[:, None, None, None] * (w - u)
+    gradient = np.array(_gradient(*(_rows(part, w.shape) for part in (w, pull, truth)), k)).reshape(w.shape)
+    turning = VARIANTS.index("normalised")  # where only the direction of w moves
+    along = (gradient[:, :, turning] * w[:, :, turning]).sum(axis=-1, keepdims=True)
+    gradient[:, :, turning] -= along * w[:, :, turning]
     path_risk, path_angle = _over_lanes(_risk_and_angle, np.stack(paths), truth[:, None], k)
     zeros, springs = np.stack([z for z, _ in points]), np.stack([s for _, s in points])
     usual, edge = record_steps(config)
@@ -213,6 +231,7 @@ def neuron(config: Config) -> Variables:
         "rise": (_CELL, rises[0], "largest rise of the Lagrangian in one step"),
         "rise_limit": (_CELL, rises[1], "the same at η = 1 / (β + 2a/k²)"),
         "rise_unstable": (_CELL, rises[2], "the same at the unstable step size"),
+        "left": (_CELL, size(gradient), "|∇L(w) + β(w − u)| at the end, across w where w is normalised"),
         "bias": ((*predicted, "seed"), bias, "angle predicted to first order in λ (radians)"),
         "lam_used": (predicted, used[..., 0], "λ that is run"),
         "threshold": (predicted, threshold[..., 0], "entries of w up to this size are zero in u"),

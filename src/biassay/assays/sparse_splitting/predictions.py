@@ -40,7 +40,9 @@ def first_order_angle(
 def support_rule(
     smallest: Float[np.ndarray, "*#shape"], threshold: Float[np.ndarray, "*#shape"], k: int, beta: Any
 ) -> Int[np.ndarray, "*shape"]:
-    """`SAFE` where the support must be found from every start, `LOST` where it must not, else `OPEN`.
+    """To leading order `SAFE` where the support is found from every start, `LOST` where it is not, else `OPEN`.
+
+    What the order leaves out: the bias of the entries that are kept, of size lambda k, and starts opposite the truth.
 
     smallest: min |w*_i| over the support. An entry with u_i = 0 is pulled down to w*_i / (1 + k beta), the balance of
     the spring with the risk's curvature 1/k across w*. It comes back if that lies above the threshold; one that is

@@ -63,12 +63,14 @@ $\ell_1$, which is why the angle, and the error after a refit on the support of 
 it.
 
 **Support.** An entry with $u_i = 0$ is pulled down to $w^*_i / (1 + k\beta)$, where the spring balances the risk. If
-that lies above the threshold, $\min |w^*_i| > (1 + k\beta)$ threshold, the entry comes back, and the support is found
-from every start. If $\min |w^*_i|$ is below the threshold, it is lost. In between the start decides (hysteresis). The
-naive rule, found if $\min |w^*_i|$ is above the threshold, forgets the spring.
+that lies above the threshold, $\min |w^*_i| > (1 + k\beta)$ threshold, the entry comes back, and to leading order
+(without the bias of the other entries, and away from the saddle opposite the truth) the support is found from every
+start. If $\min |w^*_i|$ is below the threshold, it is lost. In between the start decides (hysteresis). The naive rule,
+found if $\min |w^*_i|$ is above the threshold, forgets the spring.
 
 **Lagrangian.** It must not rise for $\eta \le 1 / (\beta + 2a/k^2)$. The largest rise is carried along and updated at
-every step, recorded or not. The control leaves the norm of $w$ free: normalisation hides an unstable step size.
+every step, recorded or not; at the bound itself, which is the curvature at the truth and nowhere else, only the first
+steps are run (`edge_steps`). The control leaves the norm of $w$ free: normalisation hides an unstable step size.
 
 ## Conditions of the theorem: unverified, not judged
 
@@ -85,7 +87,7 @@ At equal $\lambda$:
 
 - $\ell_0$ has no bias at all, and fails abruptly: its threshold grows like $\sqrt\lambda$. At $\lambda = 0.002$,
   $\beta = 0.04$ it is 0.32, above the smallest entry of most truths, while that of $\ell_1$ is 0.05.
-- $\ell_1$ keeps the support there; its angle grows linearly in $\lambda$.
+- $\ell_1$ keeps the support there; its angle grows linearly in $\lambda$, to first order.
 - Transformed $\ell_1$ at $a_1 = 1$ is *not* less biased than $\ell_1$: its angle is about 1.6 times as large
   (`tl1-more-biased`), as its slope $P'$ is larger and varies more over the entries. Its threshold is then twice that
   of $\ell_1$.
