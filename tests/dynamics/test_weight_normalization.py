@@ -176,6 +176,73 @@ def test_it_chains_and_passes_leaves_by():
     assert loss(optax.apply_updates(params, updates)) < value
 
 
+@pytest.mark.parametrize(
+    "wrap", [optax.masked, lambda t, mask: optax.partition({True: t, False: optax.sgd(0.1)}, mask)]
+)
+def test_a_tree_without_a_leaf_to_normalize(wrap):
+    """What `optax.masked` and `optax.partition` hand over where no leaf is named; and a tree that is empty."""
+    params = {"bias": jnp.ones(3)}
+    G = {"bias": jnp.full(3, 2.0)}
+    optimizer = wrap(weight_normalization(optax.sgd(0.1)), {"bias": False})
+    updates, _ = optimizer.update(G, optimizer.init(params), params)
+    assert updates["bias"].shape == (3,)
+    bare = weight_normalization(optax.adam(0.1))
+    assert bare.update({}, bare.init({}), {})[0] == {}
+
+
+@pytest.mark.parametrize("form", ["linear", "exponential"])
+@pytest.mark.parametrize(("axis", "shape"), [(None, (0,)), (-1, (0, 5)), (0, (0, 5)), (-1, (5, 0))])
+def test_an_empty_leaf_is_left_alone(form, axis, shape):
+    params = {"a": jnp.ones((2, 3)), "empty": jnp.zeros(shape)}
+    optimizer = weight_normalization(optax.adam(0.1), form=form, axis=axis)
+    state = optimizer.init(params)
+    updates, state = optimizer.update(jax.tree.map(jnp.ones_like, params), state, params)
+    assert updates["empty"].shape == shape
+    assert np.isfinite(jax.flatten_util.ravel_pytree((updates, state))[0]).all()
+    assert not state.polar.magnitude["empty"].any()
+    assert updates["a"].any()
+
+
+def unit_in_the_last_place(w):
+    return float(jnp.finfo(w.dtype).eps) * 2.0 ** np.floor(np.log2(np.abs(np.asarray(w, float)).max()))
+
+
+@pytest.mark.parametrize("form", ["linear", "exponential"])
+@pytest.mark.parametrize(("dtype", "most"), [("float16", 1), ("bfloat16", 1), ("float32", 4), ("float64", 4)])
+def test_no_gradient_moves_nothing(form, dtype, most):
+    """Of 300 x 300 weights, whose squares overflow when summed in float16; to rounding of the largest weight."""
+    w = jnp.asarray(np.random.default_rng(10_000).normal(size=(300, 300)), dtype)
+    optimizer = weight_normalization(optax.sgd(0.1), form=form)
+    for given in (w, None):
+        state = optimizer.init(w)
+        for _ in range(3):
+            updates, state = optimizer.update(jnp.zeros_like(w), state, given)
+        assert updates.dtype == w.dtype
+        assert float(jnp.abs(updates).max()) <= most * unit_in_the_last_place(w)
+    assert float(jnp.abs(optimizer.update(jnp.ones_like(w), state, w)[0]).max()) > 4 * unit_in_the_last_place(w)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+def test_half_precision_follows_single_precision(dtype):
+    """The state is single, so that steps far below the rounding of the parameters add up."""
+    start = jnp.asarray(np.random.default_rng(10_000).normal(size=(30, 4)), dtype)
+    optimizer = weight_normalization(optax.sgd(1e-4), axis=-1)
+
+    def path(w):
+        state = optimizer.init(w)
+        for _ in range(100):
+            updates, state = optimizer.update(jnp.full_like(w, 0.5), state, w)
+            w = optax.apply_updates(w, updates)
+        return w, state
+
+    (half, state), (single, other) = path(start), path(start.astype(jnp.float32))
+    assert half.dtype == dtype
+    assert {leaf.dtype for leaf in jax.tree.leaves(state.polar)} == {np.dtype("float32")}
+    assert largest_difference(state.polar, other.polar) < 1e-6
+    assert largest_difference(half, single) < unit_in_the_last_place(half)
+    assert largest_difference(single, start) > 4 * 1e-3, "it moved"
+
+
 def test_in_a_simulation_its_ratio_can_be_swept():
     rng = np.random.default_rng(10_000)
     x, y = jnp.asarray(rng.normal(size=(6, 8))), jnp.asarray(rng.normal(size=6))
@@ -197,8 +264,9 @@ def test_in_a_simulation_its_ratio_can_be_swept():
 def test_slips_are_told():
     with pytest.raises(ValueError, match="form must be linear or exponential, got 'polar'"):
         weight_normalization(optax.sgd(0.1), form="polar")  # pyright: ignore[reportArgumentType]
-    with pytest.raises(ValueError, match="ratio must not be negative, got -1"):
-        weight_normalization(optax.sgd(0.1), ratio=-1)
+    for ratio in (-1, -0.5, np.float32(-1), np.int64(-1), jnp.asarray(-1.0), np.nan, np.inf, np.float64("nan")):
+        with pytest.raises(ValueError, match=f"ratio must be finite and not negative, got {ratio}"):
+            weight_normalization(optax.sgd(0.1), ratio=ratio)
     with pytest.raises(ValueError, match=r"the leaf \['b'\] is zero somewhere and has no direction there: pass it by"):
         weight_normalization(optax.sgd(0.1)).init({"a": jnp.ones(2), "b": jnp.zeros(2)})
     with pytest.raises(ValueError, match="the parameter is zero"):

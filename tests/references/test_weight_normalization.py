@@ -232,6 +232,52 @@ def test_slips_are_told():
         plain_limit(A, y, np.ones((2, 2)))
 
 
+def test_systems_that_have_no_limit_are_told():
+    A, y = tiny()
+    doubled = np.vstack([A[:2], A[0] + A[1]])
+    for limit in (plain_limit, weight_normalized_limit):
+        for dependent in (doubled, 0 * A):
+            with pytest.raises(ValueError, match="A must have full row rank 3, got [02]: leave out equations"):
+                limit(dependent, y, 0.1)
+        with pytest.raises(ValueError, match="A must have full row rank 3"):
+            limit(np.stack([A, doubled]), np.stack([y, y]), 0.1)
+        for value in (np.nan, np.inf):
+            with pytest.raises(ValueError, match="A must be finite, got 1 entries that are not"):
+                limit(np.where(A == A[1, 2], value, A), y, 0.1)
+        for shape in ((0, 6), (0, 3, 6)):
+            with pytest.raises(ValueError, match="needs one or more systems, equations and unknowns, got A of shape"):
+                limit(np.ones(shape), np.ones(shape[:-1]), 0.1)
+        with pytest.raises(ValueError, match="or one or more of them, got none"):
+            limit(A, y, [])
+    assert plain_limit(doubled[:2], y[:2], 0.1).residual < 1e-11, "the same without the equation that follows"
+
+
+@pytest.mark.parametrize("form", ["linear", "exponential"])
+def test_ratios_beyond_the_precision_are_told(form):
+    """At the largest ratio that is allowed the equation between the mass and kappa still holds to six digits."""
+    A, y = tiny()
+    with pytest.raises(ValueError, match=r"eta must be at most 1e\+06, got 1e\+90"):
+        weight_normalized_limit(A, y, 0.1, [1.0, 1e90], form)
+    found = weight_normalized_limit(A, y, 0.1, 1e6, form)
+    kappa = np.exp(2 * found.log_alpha)
+    # log(S / n) - log kappa without cancellation: w_+^2 w_-^2 = kappa^2, x_j = 2 kappa sinh z_j.
+    excess = np.log1p(np.mean(2 * np.sinh(np.arcsinh(found.x / (2 * kappa)) / 2) ** 2))
+    r0 = 0.1 * np.sqrt(12)
+    grown = (found.mass - r0**2 if form == "linear" else np.log(found.mass / r0**2)) / 1e6
+    np.testing.assert_allclose(excess, grown, rtol=1e-6)
+
+
+def test_effective_initializations_that_are_not_there_are_told():
+    for n in (0, -2, 1.5, np.nan):
+        with pytest.raises(ValueError, match="n, the number of weights, must be a positive integer, got"):
+            log_effective_initialization(0.1, 1.0, n, 1.0)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ValueError, match=r"alpha, r, eta must have shapes that fit together, got \(2,\) and \(3,\)"):
+        log_effective_initialization([0.1, 0.2], [1.0, 2.0, 3.0], 10, 1.0)
+    with pytest.raises(ValueError, match=r"alpha, eta must have shapes that fit together, got \(2,\) and \(3,\)"):
+        weight_normalized_limit(*tiny(), [0.1, 0.2], [1.0, 2.0, 3.0])
+    assert log_effective_initialization(0.1, 1.0, np.int64(10), 1.0) < np.log(0.1) + 1
+
+
 def test_the_examples_of_the_docstrings_run():
     assert doctest.testmod(reference).attempted > 0
     assert doctest.testmod(reference).failed == 0

@@ -13,10 +13,12 @@ Salimans and Kingma, NeurIPS 2016, arXiv 1602.07868.
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from jax.core import Tracer
 from jaxtyping import Array, Float, PyTree
@@ -26,6 +28,7 @@ class Polar(NamedTuple):
     """Magnitudes g and directions v, two pytrees with the structure of the parameters.
 
     A v has the shape of its leaf; a g has one number, or one for every output unit and length 1 along the other axes.
+    Both are in single precision where the leaf is in half precision. An empty leaf has the magnitude 0.
     """
 
     magnitude: PyTree
@@ -59,13 +62,16 @@ def weight_normalization(
     and with the exponential form and ratio 1 it is plain flow at the speed r^2. An optimizer with finite steps lets |v|
     grow: v moves at right angles to itself.
 
-    The state is the master copy: what else changes the parameters between two updates is undone by the next one.
+    The state is the master copy: what else changes the parameters between two updates is undone by the next one. For
+    parameters in half precision (float16, bfloat16) the state, the gradient and `inner` are in single precision, and
+    only the update that is returned is rounded.
+
     Weight decay inside `inner` acts on g and v. An `inner` that evaluates the loss itself (a line search) would be
     given g and v in place of the parameters, and is not supported.
 
     Args:
         inner: the optimizer of g and v, e.g. `optax.sgd(0.1)`; its parameters are a `Polar`.
-        ratio: the magnitude's step over the direction's.
+        ratio: the magnitude's step over the direction's; finite and not negative.
         form: "linear", r = g, in which g may become negative; or "exponential", r = e^g.
         axis: None for one magnitude a leaf; else the axis, or axes, of a leaf that count its output units, each with a
             magnitude of its own (-1 for the kernels of Flax, 0 for the weights of PyTorch and Equinox).
@@ -75,8 +81,9 @@ def weight_normalization(
         `optax.partition({"polar": weight_normalization(...), "plain": optax.sgd(0.1)}, labels)`.
 
     Raises:
-        ValueError: an unknown form, or a negative ratio; in `init`, a leaf without the `axis`, or a leaf or unit whose
-            weights are all zero (inside a compiled `init`, which cannot look, its parameters become NaN).
+        ValueError: an unknown form, or a ratio that is negative or not finite; in `init`, a leaf without the `axis`, or
+            a leaf or unit whose weights are all zero (inside a compiled `init`, which cannot look, its parameters
+            become NaN).
 
     Example:
         >>> import jax, jax.numpy as jnp, optax
@@ -91,8 +98,10 @@ def weight_normalization(
     """
     if form not in ("linear", "exponential"):
         raise ValueError(f"form must be linear or exponential, got {form!r}")
-    if isinstance(ratio, int | float) and ratio < 0:
-        raise ValueError(f"ratio must not be negative, got {ratio}")
+    # A ratio that is being traced, as in a sweep, cannot be looked at.
+    known = isinstance(ratio, Real | np.ndarray | jax.Array) and not isinstance(ratio, Tracer)
+    if known and not (np.isfinite(ratio).all() and (np.asarray(ratio) >= 0).all()):
+        raise ValueError(f"ratio must be finite and not negative, got {ratio}")
     wrapped = optax.with_extra_args_support(inner)
     units = () if axis is None else (axis,) if isinstance(axis, int) else axis
 
@@ -101,7 +110,12 @@ def weight_normalization(
         return jnp.sum(x, axis=tuple(set(range(x.ndim)) - {a % x.ndim for a in units}), keepdims=True)
 
     def norm(v: Float[Array, "..."]) -> Float[Array, "..."]:
-        return jnp.sqrt(total(v**2))
+        # An empty leaf is left alone: it has nothing to divide.
+        return jnp.sqrt(total(v**2)) if v.size else jnp.ones_like(total(v))
+
+    def magnitude(w: Float[Array, "..."]) -> Float[Array, "..."]:
+        r = norm(w)
+        return jnp.zeros_like(r) if not w.size else r if form == "linear" else jnp.log(r)
 
     def radius(g: Float[Array, "..."]) -> Float[Array, "..."]:
         return g if form == "linear" else jnp.exp(g)
@@ -115,11 +129,10 @@ def weight_normalization(
             for a in units:
                 if not -jnp.ndim(w) <= a < jnp.ndim(w):
                     raise ValueError(f"{name} of shape {jnp.shape(w)} has no axis {a} to normalize the weights along")
-            if not isinstance(w, Tracer) and (norm(jnp.asarray(w)) == 0).any():
+            if not isinstance(w, Tracer) and (norm(_at_least_single(w)) == 0).any():
                 raise ValueError(f"{name} is zero somewhere and has no direction there: pass it by (optax.partition)")
-        params = jax.tree.map(jnp.asarray, params)
-        r = jax.tree.map(norm, params)
-        polar = Polar(r if form == "linear" else jax.tree.map(jnp.log, r), jax.tree.map(jnp.divide, params, r))
+        params = jax.tree.map(_at_least_single, params)
+        polar = Polar(jax.tree.map(magnitude, params), jax.tree.map(lambda w: w / norm(w), params))
         return WeightNormalizationState(polar, wrapped.init(polar))
 
     def update(
@@ -127,20 +140,30 @@ def weight_normalization(
     ) -> tuple[PyTree, WeightNormalizationState]:
         polar: Polar = state.polar
         before = weights(polar) if params is None else params
+        given = updates if params is None else params
 
-        def pulled_back(G: Array, g: Array, v: Array) -> tuple[Array, Array]:
-            r, length = radius(g), norm(v)
+        def in_magnitude(G: Array, g: Array, v: Array) -> Array:
+            along = total(v / norm(v) * _at_least_single(G))
+            return along if form == "linear" else radius(g) * along
+
+        def in_direction(G: Array, g: Array, v: Array) -> Array:
+            length, G = norm(v), _at_least_single(G)
             u = v / length
-            along = total(u * G)
-            return along if form == "linear" else r * along, r / length * (G - u * along)
+            return radius(g) / length * (G - u * total(u * G))
 
-        pairs = jax.tree.map(pulled_back, updates, *polar)
-        gradient = Polar(*jax.tree.transpose(jax.tree.structure(updates), jax.tree.structure((0, 0)), pairs))
+        gradient = Polar(*(jax.tree.map(part, updates, *polar) for part in (in_magnitude, in_direction)))
         steps: Any
         steps, inner_state = wrapped.update(gradient, state.inner, polar, **others)
         dg, dv = steps
         dg = jax.tree.map(lambda step: (ratio * step).astype(step.dtype), dg)
         polar = Polar(*map(optax.apply_updates, polar, (dg, dv)))
-        return jax.tree.map(jnp.subtract, weights(polar), before), WeightNormalizationState(polar, inner_state)
+        moved = jax.tree.map(lambda w, b, p: (w - b).astype(p.dtype), weights(polar), before, given)
+        return moved, WeightNormalizationState(polar, inner_state)
 
     return optax.GradientTransformationExtraArgs(init, update)
+
+
+def _at_least_single(x: Any) -> Array:
+    """x as an array, in single precision where it is in half: sums of squares overflow there, and norms lose digits."""
+    x = jnp.asarray(x)
+    return x.astype(jnp.promote_types(x.dtype, jnp.float32))

@@ -25,6 +25,7 @@ with the flows that it is compared with.
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Integral
 from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
@@ -42,6 +43,8 @@ _ROOT_STEPS = 60
 # The share of the trace that is added to the curvature: directions that only coordinates below rounding see stay put.
 _RIDGE = 1e-15
 _LARGEST = 1e100
+# Above this ratio the mass is that of the start to so many digits that the equation for kappa is lost in rounding.
+_LARGEST_RATIO = 1e6
 
 Stack: TypeAlias = Float[np.ndarray, "..."]
 
@@ -75,10 +78,13 @@ def log_effective_initialization(
         form: "linear" (r = g) or "exponential" (r = e^g).
 
     Raises:
-        ValueError: alpha, r or eta not positive, or an unknown form.
+        ValueError: alpha, r or eta not positive, n not a positive integer, shapes that do not broadcast, or an unknown
+            form.
     """
-    alpha, r, eta = _positive(alpha=alpha, r=r, eta=eta)
+    alpha, r, eta = _together(alpha=alpha, r=r, eta=eta)
     _check_form(form)
+    if not (isinstance(n, Integral) and n >= 1):
+        raise ValueError(f"n, the number of weights, must be a positive integer, got {n}")
     r0 = alpha * np.sqrt(n)
     if form == "linear":
         return np.log(alpha) + np.log(r / r0) - (r - r0) * (r + r0) / (2 * eta)
@@ -91,11 +97,12 @@ def plain_limit(
     """The limit of plain gradient flow from w = alpha (1, ..., 1), for every system and every alpha.
 
     Args:
-        A, y: the systems, A x = y.
+        A, y: the systems, A x = y; each A of full row rank.
         alpha: positive numbers (lane,), or one.
 
     Raises:
-        ValueError: shapes that do not fit, more equations than unknowns, y = 0, or an alpha that is not positive.
+        ValueError: shapes that do not fit or are empty, an A that is not finite, has more equations than unknowns or
+            depends linearly in its rows, y = 0 or not finite, or an alpha that is not positive.
 
     Example:
         >>> import numpy as np
@@ -119,12 +126,14 @@ def weight_normalized_limit(
     """The limit of weight-normalized gradient flow from w = alpha (1, ..., 1), for every system and every lane.
 
     Args:
-        A, y: the systems, A x = y.
-        alpha, eta: positive numbers (lane,), or one for all lanes; eta is the magnitude's speed over the direction's.
+        A, y: the systems, A x = y; each A of full row rank.
+        alpha, eta: positive numbers (lane,), or one for all lanes; eta, at most 1e6, is the magnitude's speed over the
+            direction's.
         form: "linear" (r = g) or "exponential" (r = e^g).
 
     Raises:
-        ValueError: shapes that do not fit, more equations than unknowns, y = 0, an alpha or eta that is not positive,
+        ValueError: shapes that do not fit or are empty, an A that is not finite, has more equations than unknowns or
+            depends linearly in its rows, y = 0 or not finite, an alpha or eta that is not positive, an eta above 1e6,
             or an unknown form.
 
     Example:
@@ -137,6 +146,8 @@ def weight_normalized_limit(
     """
     alpha, eta = _lanes(alpha=alpha, eta=eta)
     _check_form(form)
+    if (eta > _LARGEST_RATIO).any():
+        raise ValueError(f"eta must be at most {_LARGEST_RATIO:g}, got {eta.max():g}")
     start = 2 * np.log(alpha)
 
     def linear(k: Stack, S: Stack, n: int) -> tuple[Stack, Stack, Stack]:
@@ -202,7 +213,16 @@ def _limits(A: Stack, y: Stack, equation: _Equation) -> DiagonalLimit:
     *seeds, m, d = A.shape
     if m > d:
         raise ValueError(f"A x = y must have no more equations than unknowns, got {m} and {d}")
+    if not A.size:
+        raise ValueError(f"A x = y needs one or more systems, equations and unknowns, got A of shape {A.shape}")
+    if not np.isfinite(A).all():
+        raise ValueError(f"A must be finite, got {int((~np.isfinite(A)).sum())} entries that are not")
     A, y, n = A.reshape(-1, m, d), y.reshape(-1, m), 2 * d
+    ranks = np.linalg.matrix_rank(A)
+    if (ranks < m).any():
+        raise ValueError(
+            f"A must have full row rank {m}, got {ranks.min()}: leave out equations that follow from others"
+        )
     size = np.abs(y).max(axis=-1, keepdims=True)
     if not (np.isfinite(size) & (size > 0)).all():
         raise ValueError("y must be finite and not zero: at y = 0 the start is the limit")
@@ -262,10 +282,21 @@ def _positive(**named: ArrayLike) -> list[Stack]:
 
 
 def _lanes(**named: ArrayLike) -> list[Float[np.ndarray, " lane"]]:
-    arrays = _positive(**named)
-    if any(value.ndim > 1 for value in arrays):
+    arrays = _together(**named)
+    if arrays[0].ndim > 1:
         raise ValueError(f"{' and '.join(named)} must be numbers or have shape (lane,)")
-    return [np.atleast_1d(value) for value in np.broadcast_arrays(*arrays)]
+    if not arrays[0].size:
+        raise ValueError(f"{' and '.join(named)} must be numbers, or one or more of them, got none")
+    return [np.atleast_1d(value) for value in arrays]
+
+
+def _together(**named: ArrayLike) -> list[Stack]:
+    arrays = _positive(**named)
+    try:
+        return list(np.broadcast_arrays(*arrays))
+    except ValueError:
+        shapes = " and ".join(str(value.shape) for value in arrays)
+        raise ValueError(f"{', '.join(named)} must have shapes that fit together, got {shapes}") from None
 
 
 def _check_form(form: str) -> None:
