@@ -26,9 +26,9 @@ from biassay.assays.weight_normalization.claims import (
     steps_needed,
 )
 from biassay.assays.weight_normalization.descent import REACHED, descent
-from biassay.assays.weight_normalization.flows import COMPARABLE, integrated
+from biassay.assays.weight_normalization.flows import COMPARABLE, DISTINCT, furthest_limits, integrated
 from biassay.assays.weight_normalization.identity import AS_PLAIN
-from biassay.assays.weight_normalization.polar import FORMS, Coordinates, log_radius, minus_velocity, outputs, start
+from biassay.assays.weight_normalization.polar import FORMS, Coordinates, flows, log_radius, minus_velocity, outputs
 from biassay.assays.weight_normalization.systems import arms, draw_systems, exact_limits
 from biassay.models.diagonal_linear import diagonal_linear
 from biassay.report import to_matplotlib
@@ -72,7 +72,7 @@ def a_point(form, depth, eta, d=4, m=2):
     if form != "plain":
         log_u -= np.log(np.linalg.norm(np.exp(log_u)))
     R = {"plain": 0.0, "linear": 0.8, "exponential": 0.3}[form]
-    p = Coordinates(*(jnp.asarray(v) for v in (R, log_u, 0.0, FORMS[form], eta, float(depth))))
+    p = Coordinates(*(jnp.asarray(v) for v in (R, log_u, 0.0, FORMS[form], eta, float(depth), 5.0)))
     return p, jnp.asarray(A), jnp.asarray(y)
 
 
@@ -83,7 +83,7 @@ def test_the_velocity_is_that_of_magnitude_and_direction(form, depth):
     """w' = u r' + r u' of the definition, with the gradient of the model by automatic differentiation."""
     eta = 0.3
     p, A, y = a_point(form, depth, eta)
-    moved = jax.tree.map(np.negative, minus_velocity(p, A, y))
+    moved = jax.tree.map(lambda leaf: -5.0 * leaf, minus_velocity(p, A, y))  # its unit of time is 1 / 5
     r, u = np.exp(log_radius(p)), np.exp(p.log_u)
     w = r * u
     G = np.asarray(jax.grad(diagonal_linear(A, y, depth).risk)(jnp.asarray(w)))
@@ -98,7 +98,7 @@ def test_the_velocity_is_that_of_magnitude_and_direction(form, depth):
     growth = {"plain": 0.0, "linear": eta * moved.R / r**2, "exponential": eta * moved.R}[form]
     np.testing.assert_allclose(w * (growth + moved.log_u), defined(eta), rtol=1e-10)
     assert moved.clock == pytest.approx(1.0 if form == "plain" else r**2)
-    assert moved.form == moved.eta == moved.depth == 0
+    assert moved.form == moved.eta == moved.depth == moved.rate == 0
     if form != "plain":
         assert np.abs(w * (growth + moved.log_u) - defined(2 * eta)).max() > 1e-3
 
@@ -109,9 +109,8 @@ def test_two_coordinates_take_one_path(form, depth):
     """x at t = 1 from (R, log u) and from (g, v), whose gradients are automatic; the slower g is g / sqrt(eta)."""
     eta, n = 0.3, 8
     _, A, y = a_point(form, depth, eta)
-    p = jax.tree.map(
-        lambda leaf: leaf[0], start(n, *(np.array([v]) for v in (0.4, FORMS[form], eta, float(depth)))).value
-    )
+    lane = (np.array([value]) for value in (0.4, FORMS[form], eta, float(depth)))
+    p = jax.tree.map(lambda leaf: leaf[0], flows(np.asarray(A)[None], np.asarray(y)[None], 1.0, *lane).begin.value)
 
     def weights(state, eta):
         g, v = jnp.sqrt(eta) * state[0], state[1:]
@@ -120,7 +119,7 @@ def test_two_coordinates_take_one_path(form, depth):
     problem = diagonal_linear(A, y, depth)
     downhill = jax.jit(lambda state, eta: -jax.grad(lambda s: problem.risk(weights(s, eta)))(state))
     flat, unravel = jax.flatten_util.ravel_pytree(p)
-    polar = jax.jit(lambda state: -jax.flatten_util.ravel_pytree(minus_velocity(unravel(state), A, y))[0])
+    polar = jax.jit(lambda state: -p.rate * jax.flatten_util.ravel_pytree(minus_velocity(unravel(state), A, y))[0])
 
     def end(velocity, state):
         return solve_ivp(lambda t, s: np.asarray(velocity(s)), (0, 1), np.asarray(state), rtol=1e-10, atol=1e-12).y[
@@ -142,9 +141,32 @@ def test_flows_that_ended_are_at_their_limits(data):
     assert ended.sum() > 20
     assert (~ended).sum() > 5, "some are not finished, and are not compared"
     assert data["flow_gap"].where(ended).max() < 1e-5
-    assert data["flow_gap_other"].where(ended).min() > 1e-3
+    assert data["flow_gap_other"].where(ended).min() > DISTINCT / 2
     assert data["flow_gap"].where(~ended).max() > 1e-4
     assert data["flow_unit_error"].max() < 1e-8
+
+
+def test_the_other_limit_is_the_furthest_one():
+    """Three arms of one system: two of them coincide, and the third is the other for both."""
+    x = np.array([0.0, 0.0, 3.0, 1.0])[None, :, None, None] * np.ones((1, 4, 2, 5))
+    np.testing.assert_array_equal(furthest_limits(x)[0, :, 0, 0], [3.0, 3.0, 0.0, 3.0])
+    np.testing.assert_array_equal(furthest_limits(0 * x), 0 * x)
+
+
+def test_flows_are_not_compared_where_all_limits_coincide():
+    """From far beyond the threshold every arm ends at the solution of least norm, to 1e-3."""
+    claim = dataclasses.replace(CLAIMS["flow-reaches-its-limit"], min_seeds=1)
+    config = dataclasses.replace(SMALL, flow_alpha=(0.2, 1.0), flow_eta=(1.0,))
+    systems = draw_systems(config.seed, config.seeds, config.d, config.m, config.sparsity)
+    with jax.enable_x64(True):
+        found = integrated(config, systems)
+    data = xr.Dataset({name: (axes, value) for name, (axes, value, _) in found.items()})
+    assert np.isnan(data["flow_gap_other"].isel(flow_alpha=1)).all()
+    assert data["flow_gap"].isel(flow_alpha=1).notnull().all()
+    assert claim.judge(data).outcome == "holds", claim.judge(data)
+    assert claim.judge(data.isel(flow_alpha=[1])).reason == "the control gave no finite value"
+    wrong = data.assign(flow_gap=data["flow_gap_other"])
+    assert claim.judge(wrong).outcome == "fails"
 
 
 def test_the_identity_at_every_depth_and_setting(data):

@@ -79,7 +79,6 @@ ASSAY = Assay(
             flow_eta=(1.0, 0.3, 0.1, 0.03),
             flow_exponential_eta=(1.0, 0.3, 0.1),
             flow_depth=(2, 3, 4),
-            horizon=15_000.0,
             identity_depth=(2, 3, 4),
             identity_alpha=(0.2, 0.4, 0.5),
             descent_alpha=(1e-3, 0.03, 0.07, 0.1, 0.2),

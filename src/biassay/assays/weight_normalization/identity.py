@@ -9,16 +9,14 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
-from ...problem import Problem
 from ...references.weight_normalization import log_effective_initialization
-from ...simulation import PerSeed, Simulation, simulate
+from ...simulation import Simulation
 from .config import Config
-from .flows import RECORDS, flow
-from .polar import FORMS, PLAIN, PROBES, Coordinates, flow_problems, start
+from .flows import integrate
+from .polar import FORMS, PLAIN, Flow, flows
 from .systems import Systems, Variables, draw_systems
 
 SETTINGS = (
@@ -44,86 +42,74 @@ _ON_PATH = (4, 8, 12, 16, 20)
 
 
 class _Lanes(NamedTuple):
-    """Lanes (depth, setting, seed) as one axis: their shape, problems, alpha, form, eta and depth, and the speed."""
+    """Lanes (depth, setting, seed) as one axis: their A, y, alpha, form, eta and depth."""
 
-    shape: tuple[int, int, int]
-    problem: PerSeed[Problem]
-    n: int
+    A: Float[np.ndarray, "lane m d"]
+    y: Float[np.ndarray, "lane m"]
     alpha: Float[np.ndarray, " lane"]
     form: Float[np.ndarray, " lane"]
     eta: Float[np.ndarray, " lane"]
     depth: Float[np.ndarray, " lane"]
-    speed: Float[np.ndarray, " lane"]
 
-    def run(self, begin: PerSeed[Coordinates], time: np.ndarray, label: str, to_the_end: bool = False) -> Simulation:
-        """The flow from `begin` for a `time` (lane,), recorded at equal intervals."""
-        return simulate(
-            self.problem,
-            flow(time),
-            begin,
-            steps=RECORDS,
-            probes=PROBES,
-            record=RECORDS,
-            seeds=len(time),
-            until=(lambda last: bool((last["residual"] < ENDED).all())) if to_the_end else None,
-            label=f"identity, {label}",
-        )
-
-    def split(self, values: np.ndarray) -> np.ndarray:
-        """(lane, ...) -> (seed, depth, setting, ...)."""
-        return np.moveaxis(values.reshape(*self.shape, *values.shape[1:]), 2, 0)
+    def flow(self, size: float) -> Flow:
+        return flows(self.A, self.y, size, self.alpha, self.form, self.eta, self.depth)
 
 
-def _lanes(config: Config, systems: Systems) -> _Lanes:
-    shape = (len(config.identity_depth), len(SETTINGS), config.seeds)
-    copies, n = shape[0] * shape[1], 2 * config.identity_d
-
+def _lanes(config: Config, systems: Systems, shape: tuple[int, int, int]) -> _Lanes:
     def along(axis: int, values: object) -> Float[np.ndarray, " lane"]:
         own = [1, 1, 1]
         own[axis] = -1
         return np.broadcast_to(np.asarray(values, float).reshape(own), shape).ravel()
 
-    alpha = along(0, config.identity_alpha)
+    copies = shape[0] * shape[1]
     return _Lanes(
-        shape,
-        flow_problems(*(np.concatenate([part] * copies) for part in (systems.A, systems.y))),
-        n,
-        alpha,
+        np.concatenate([systems.A] * copies),
+        np.concatenate([systems.y] * copies),
+        along(0, config.identity_alpha),
         along(1, [FORMS[form] for form, _ in SETTINGS]),
         along(1, [eta for _, eta in SETTINGS]),
         along(0, config.identity_depth),
-        np.maximum(n * alpha**2, config.identity_sparsity),
     )
 
 
 def identity(config: Config) -> Variables:
     """The conserved vectors, the effective start, and the exponential form beside plain flow."""
-    sizes = config.identity_d, config.identity_m, config.identity_sparsity
-    systems = draw_systems(config.seed, config.seeds, *sizes)
-    lanes = _lanes(config, systems)
-    begin = start(lanes.n, lanes.alpha, lanes.form, lanes.eta, lanes.depth)
-    early = lanes.run(begin, _EARLY / lanes.speed, "early")
-    late = lanes.run(early.select(), config.identity_horizon / lanes.speed, "late", to_the_end=True)
-    x, residual, r, unit_error = (lanes.split(late.data[name].values[:, -1]) for name in _ENDS)
+    n, size = 2 * config.identity_d, config.identity_sparsity
+    systems = draw_systems(config.seed, config.seeds, config.identity_d, config.identity_m, size)
+    shape = len(config.identity_depth), len(SETTINGS), config.seeds
+    lanes = _lanes(config, systems, shape)
+
+    def split(values: np.ndarray) -> np.ndarray:
+        """(lane, ...) -> (seed, depth, setting, ...)."""
+        return np.moveaxis(values.reshape(*shape, *values.shape[1:]), 2, 0)
+
+    flow = lanes.flow(size)
+    early = integrate(flow, flow.begin, _EARLY / flow.speed, "identity, early")
+    time = config.identity_horizon / flow.speed
+    late = integrate(flow, early.select(), time, "identity, late", ended=ENDED)
+    x, residual, r, unit_error = (
+        split(late.data[name].values[:, -1]) for name in ("x", "residual", "radius", "unit_error")
+    )
 
     alpha = np.array(config.identity_alpha)[:, None]
     of_setting = [
-        log_effective_initialization(
-            alpha[:, 0], r[:, :, k], lanes.n, eta, "linear" if form == "linear" else "exponential"
-        )
+        log_effective_initialization(alpha[:, 0], r[:, :, k], n, eta, "linear" if form == "linear" else "exponential")
         for k, (form, eta) in enumerate(SETTINGS)
     ]
     log_alpha = np.stack(of_setting, axis=-1)
-    plain = np.full_like(lanes.form, PLAIN)
-    from_effective = start(lanes.n, np.exp(np.moveaxis(log_alpha, 0, 2).ravel()), plain, lanes.eta, lanes.depth)
-    horizon = np.full_like(lanes.form, config.identity_horizon)
-    effective = lanes.run(from_effective, horizon, "plain, from the effective start", to_the_end=True)
-    x_effective, residual_effective = (lanes.split(effective.data[name].values[:, -1]) for name in ("x", "residual"))
+    at_effective = lanes._replace(
+        alpha=np.exp(np.moveaxis(log_alpha, 0, 2).ravel()), form=np.full_like(lanes.form, PLAIN)
+    ).flow(size)
+    time = config.identity_horizon / at_effective.speed
+    effective = integrate(
+        at_effective, at_effective.begin, time, "identity, plain from the effective start", ended=ENDED
+    )
+    x_effective, residual_effective = (split(effective.data[name].values[:, -1]) for name in ("x", "residual"))
     # Where the setting is plain flow on another clock, the effective start is the start.
     x_plain = x_effective[:, :, [AS_PLAIN]]
 
-    floor = lanes.n * alpha**2
-    drift = lanes.split(_drift(lanes, systems, early, late))
+    floor = n * alpha**2
+    drift = split(_drift(lanes.depth, systems, early, late))
     own = ("seed", "identity_depth", "setting")
     return {
         "drift": (own, drift[..., 0], "change of the conserved vector across ker D"),
@@ -136,42 +122,41 @@ def identity(config: Config) -> Variables:
         "identity_mass_above": (own, (r**2 - floor) / floor, "(|w|² − r₀²) / r₀² at the end"),
         "identity_l1_above": (own, (np.abs(x).sum(axis=-1) - floor) / floor, "(|x|₁ − r₀²) / r₀² at the end"),
         "effective_ratio": (own, np.exp(log_alpha) / alpha, "α_eff / α"),
-        **_paths(config, lanes, early),
+        **_paths(lanes, size, split(np.arange(len(lanes.form)))[:, 0], early),
     }
 
 
-_ENDS = ("x", "residual", "radius", "unit_error")
-
-
-def _drift(lanes: _Lanes, systems: Systems, early: Simulation, late: Simulation) -> Float[np.ndarray, "lane 3"]:
+def _drift(
+    depth: Float[np.ndarray, " lane"], systems: Systems, early: Simulation, late: Simulation
+) -> Float[np.ndarray, "lane 3"]:
     """The largest change, over the records and over unit z with D z = 0, of z . v for the three vectors `conserved`.
 
     Above L = 2, where v is a power, in units of its entries at the start, which are equal.
     """
     D = np.concatenate([systems.A, -systems.A], axis=-1)
-    across = np.eye(lanes.n) - np.linalg.pinv(D) @ D
+    across = np.eye(D.shape[-1]) - np.linalg.pinv(D) @ D
     v = np.concatenate([run.data["conserved"].values for run in (early, late)], axis=1)
     change = v - v[:, :1]
-    change = np.where(lanes.depth[:, None, None, None] == 2, change, change / v[:, :1])
+    change = np.where(depth[:, None, None, None] == 2, change, change / v[:, :1])
     seen = np.einsum("sij,csrkj->csrki", across, change.reshape(-1, len(across), *change.shape[1:]))
     return np.linalg.norm(seen, axis=-1).max(axis=2).reshape(len(v), 3)
 
 
-def _paths(config: Config, lanes: _Lanes, early: Simulation) -> Variables:
-    """x of two settings of the exponential form at five times, beside plain flow at the same times on its own clock."""
-    times, shallow = len(_ON_PATH), lanes.split(np.arange(len(lanes.form)))[:, 0]
-    chosen = shallow[:, [AS_PLAIN, NOT_PLAIN]]  # lane numbers (seed, setting)
+def _paths(lanes: _Lanes, size: float, shallow: Int[np.ndarray, "seed setting"], early: Simulation) -> Variables:
+    """x of two settings of the exponential form at five times, beside plain flow at the same times on its own clock.
+
+    shallow: the numbers of the lanes of the first depth.
+    """
+    chosen, times = shallow[:, [AS_PLAIN, NOT_PLAIN]], len(_ON_PATH)
     x, clock = (early.data[name].values[chosen][:, :, list(_ON_PATH)] for name in ("x", "clock"))
     # Lanes (setting, time, seed), each to its own time.
-    ends = clock.transpose(1, 2, 0).ravel()
     lane = np.tile(shallow[:, AS_PLAIN], 2 * times)
-    problem = PerSeed(jax.tree.map(lambda leaf: leaf[lane], lanes.problem.value))
-    begin = start(lanes.n, lanes.alpha[lane], np.full(len(lane), PLAIN), lanes.eta[lane], lanes.depth[lane])
-    plain = lanes._replace(problem=problem).run(begin, ends, "plain, on its own clock").data["x"].values[:, -1]
-    plain = plain.reshape(2, times, -1, plain.shape[-1]).transpose(2, 0, 1, 3)
+    picked = _Lanes(*(part[lane] for part in lanes))
+    flow = picked._replace(form=np.full(len(lane), PLAIN)).flow(size)
+    run = integrate(flow, flow.begin, clock.transpose(1, 2, 0).ravel(), "identity, plain on its own clock")
+    plain = run.data["x"].values[:, -1].reshape(2, times, len(shallow), -1).transpose(2, 0, 1, 3)
     own = ("seed", "path_setting", "path_time")
     return {
         "path_gap": (own, np.linalg.norm(x - plain, axis=-1), "distance of x to plain flow at equal clocks"),
         "path_clock": (own, clock, "time on the clock of plain flow"),
-        "path_x": (own, np.linalg.norm(x, axis=-1), "|x|"),
     }

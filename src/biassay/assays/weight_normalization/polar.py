@@ -15,8 +15,11 @@ So for z with D z = 0 the flow conserves z . (l + R) at L = 2, and z . (u e^R)^(
 The logarithms are taken before the integration: a small u would lose its digits, and the invariant with them.
 
 `GradientFlow` integrates minus the gradient of a problem. The problem here hands it minus the velocity above. What a
-lane is (its form, eta and L) travels with its coordinates and stands still, so that one compiled program serves all of
-them; and so does the clock of plain flow, int r^2 dt.
+lane is (its form, eta, L and unit of time) travels with its coordinates and stands still, so that one compiled program
+serves all of them; the clock of plain flow, int r^2 dt, runs along.
+
+The unit of time is that of a lane's fastest motion: Diffrax 0.7 begins every integration with a step of 0.01, and one
+that overflows is not recovered from.
 """
 
 from __future__ import annotations
@@ -37,7 +40,7 @@ FORMS = {"plain": PLAIN, "linear": LINEAR, "exponential": EXPONENTIAL}
 
 class Coordinates(NamedTuple):
     """R (0 for plain flow), l = log u of length n = 2d (log w for plain flow), the clock of plain flow; and what stands
-    still: form (a value of `FORMS`), eta and the depth L.
+    still: form (a value of `FORMS`), eta, the depth L and the rate, units of time in a time of 1.
     """
 
     R: Float[Array, "*lanes"]
@@ -46,20 +49,42 @@ class Coordinates(NamedTuple):
     form: Float[Array, "*lanes"]
     eta: Float[Array, "*lanes"]
     depth: Float[Array, "*lanes"]
+    rate: Float[Array, "*lanes"]
 
 
-def start(
-    n: int,
+class Flow(NamedTuple):
+    """Flows to integrate, one a lane: their problems, where they begin, and about how many times as fast as plain flow
+    the weight-normalized ones will move, r^2 = max(r0^2, |x*|_1).
+    """
+
+    problem: PerSeed[Problem]
+    begin: PerSeed[Coordinates]
+    speed: Float[np.ndarray, " lane"]
+
+
+def flows(
+    A: Float[np.ndarray, "lane m d"],
+    y: Float[np.ndarray, "lane m"],
+    size: float,
     alpha: Float[np.ndarray, " lane"],
     form: Float[np.ndarray, " lane"],
     eta: Float[np.ndarray, " lane"],
     depth: Float[np.ndarray, " lane"],
-) -> PerSeed[Coordinates]:
-    """w = alpha (1, ..., 1) of length n, for every lane."""
+) -> Flow:
+    """The flows from w = alpha (1, ..., 1), where |x*|_1 = `size` and no entry of x* is larger than 1."""
+    n = 2 * A.shape[-1]
     r0 = alpha * np.sqrt(n)
     R = np.where(form == LINEAR, r0**2 / (2 * eta), np.where(form == EXPONENTIAL, np.log(r0) / eta, 0.0))
     log_u = np.where(form == PLAIN, np.log(alpha), -np.log(n) / 2)[:, None] * np.ones(n)
-    return PerSeed(Coordinates(*(jnp.asarray(part) for part in (R, log_u, np.zeros(len(R)), form, eta, depth))))
+    speed = np.where(form == PLAIN, 1.0, np.maximum(r0**2, size))
+    # log w moves at the rate L w^(L-2) h, and h answers to it by L w^L |A|^2.
+    w = np.maximum(alpha, 1.0)
+    steep, curved = np.abs(np.einsum("lmd,lm->ld", A, y)).max(axis=-1), np.linalg.norm(A, 2, axis=(-2, -1)) ** 2
+    rate = speed * depth * w ** (depth - 2) * (steep + depth * w**depth * curved)
+    begin = Coordinates(*(jnp.asarray(part) for part in (R, log_u, np.zeros(len(R)), form, eta, depth, rate)))
+    return Flow(
+        PerSeed(Problem(outputs, jnp.asarray(A), jnp.asarray(y), sum_of_squares, minus_velocity)), PerSeed(begin), speed
+    )
 
 
 def log_radius(p: Coordinates) -> Float[Array, ""]:
@@ -80,7 +105,7 @@ def outputs(p: Coordinates, A: Float[Array, "m d"]) -> Float[Array, " m"]:
 
 
 def minus_velocity(p: Coordinates, A: Float[Array, "m d"], y: Float[Array, " m"]) -> Coordinates:
-    """Minus the right-hand sides above, in the place of a gradient."""
+    """Minus the right-hand sides above, in the lane's unit of time and in the place of a gradient."""
     L, plain = p.depth, p.form == PLAIN
     r_to_L, u_to_L = jnp.exp(L * log_radius(p)), jnp.exp(L * p.log_u)
     plus, minus = jnp.split(r_to_L * u_to_L, 2)
@@ -89,18 +114,14 @@ def minus_velocity(p: Coordinates, A: Float[Array, "m d"], y: Float[Array, " m"]
     s = jnp.where(plain, 0.0, L * jnp.sum(u_to_L * h))
     still = jnp.zeros_like(L)
     return Coordinates(
-        R=r_to_L * s,
-        log_u=r_to_L * (L * jnp.exp((L - 2) * p.log_u) * h - s),
-        clock=-jnp.exp(2 * log_radius(p)),
+        R=r_to_L * s / p.rate,
+        log_u=r_to_L * (L * jnp.exp((L - 2) * p.log_u) * h - s) / p.rate,
+        clock=-jnp.exp(2 * log_radius(p)) / p.rate,
         form=still,
         eta=still,
         depth=still,
+        rate=still,
     )
-
-
-def flow_problems(A: Float[np.ndarray, "lane m d"], y: Float[np.ndarray, "lane m"]) -> PerSeed[Problem]:
-    """One problem a lane; its `gradient` is minus the velocity."""
-    return PerSeed(Problem(outputs, jnp.asarray(A), jnp.asarray(y), sum_of_squares, minus_velocity))
 
 
 # --- what is recorded -------------------------------------------------------------------------------------------------
