@@ -265,11 +265,13 @@ def linear(c, x):
 def test_where_the_parameters_have_their_origin_does_not_matter(method):
     """h = a + b + a^2 around the shift: at a = b = 0, J = (1, 1), grad reg = (4, 0), of which half is tangent."""
     for shift in (0.0, 1.0, -30.0):
-        told = label_noise_stability(
-            ba.Problem(lambda p, x, s=shift: x @ jnp.ones(1) * (p.sum() - 2 * s + (p[0] - s) ** 2), jnp.ones((1, 1)),
-                       jnp.zeros(1), squared_error),
-            jnp.full(2, shift), method=method,
-        )  # fmt: skip
+
+        def bent(p, x, shift=shift):
+            a, b = p - shift
+            return x * (a + b + a**2)
+
+        problem = ba.Problem(bent, jnp.ones(1), jnp.zeros(1), squared_error)
+        told = label_noise_stability(problem, jnp.full(2, shift), method=method)
         assert told.gradient == pytest.approx(4)
         assert told.ratio == pytest.approx(math.sqrt(0.5))
         assert (told.verdict, told.warnings) == ("unstable", ())
@@ -279,14 +281,13 @@ def test_where_the_parameters_have_their_origin_does_not_matter(method):
 def test_a_gradient_that_cancels_counts_as_none(dtype):
     """h = |theta| has slopes of length 1 everywhere, and a Hessian that only rounding keeps from taking them to 0."""
     theta = jnp.asarray(np.random.default_rng(SEED).normal(size=50), dtype)
-    problem = ba.Problem(
-        lambda p, x: x[:, 0] * jnp.linalg.norm(p), jnp.ones((1, 1), dtype), jnp.ones(1, dtype), squared_error
-    )
+    one = jnp.ones(1, dtype)
+    problem = ba.Problem(lambda p, x: x * jnp.linalg.norm(p), one, one, squared_error)
     told = label_noise_stability(at_zero_error(problem, theta), theta)
     assert 0 < told.gradient < 1e-5
     assert (told.verdict, told.ratio) == ("stable", 0.0)
     assert "reg is constant" in told.warnings[0]
-    bent = dataclasses.replace(problem, predict=lambda p, x: x[:, 0] * jnp.linalg.norm(p) ** 1.01 + 1e-3 * p[0])
+    bent = dataclasses.replace(problem, predict=lambda p, x: x * (jnp.linalg.norm(p) + 0.1 * p[0] ** 2))
     assert label_noise_stability(at_zero_error(bent, theta), theta).verdict == "unstable"
 
 
@@ -457,6 +458,26 @@ def test_a_point_off_zero_error_is_refused(method):
         label_noise_stability(crowded, params, method=method, max_move=100.0)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("method", ["dense", "matrix-free"])
+def test_zero_targets_are_reached(method, dtype):
+    """Targets of 0, or next to it, from parameters near and at zero error, with residuals that are rounding."""
+    problem, params = draw(SEED, dtype=dtype)
+    fitted = dataclasses.replace(problem, y=jnp.zeros_like(problem.y))
+    units = jnp.tanh(problem.x @ params["w"])
+    start = params | {"c": params["c"] - jnp.linalg.pinv(units) @ (units @ params["c"])}
+    for size in (0.0, 1e-30):
+        exact = dataclasses.replace(fitted, y=jnp.full_like(fitted.y, size))
+        told = label_noise_stability(exact, start, method=method)
+        assert told.moved < 1e-5
+        assert told.residual <= (1e-10 if dtype == np.float64 else 1e-5)
+        assert told.verdict == "unstable"
+    with pytest.raises(NotCoveredError, match="times the size of the targets or outputs"):
+        label_noise_stability(fitted, start, method=method, tolerance=1e-19)
+    with pytest.raises(NotCoveredError, match="the polish moved"):
+        label_noise_stability(fitted, params, method=method, max_move=0.01)
+
+
 @pytest.mark.parametrize(
     ("change", "match"),
     [
@@ -467,13 +488,16 @@ def test_a_point_off_zero_error_is_refused(method):
         ({"y": jnp.array([0, 1, 1, 0])}, "targets of type int"),
         ({"y": jnp.zeros((4, 1))}, "must have one shape"),
         ({"y": jnp.array([0.0, 1.0, jnp.nan, 0.0])}, "targets must be finite"),
+        ({"x": jnp.full((4, 3), jnp.nan)}, "inputs x must be finite"),
+        ({"predict": lambda p, x: TANH(p, x) / 0.0, "y": jnp.zeros(4)}, "outputs at the parameters must be finite"),
+        ({"predict": lambda p, x: jnp.sqrt(TANH(p, x) * 0)}, "not finite here"),
         ({"predict": lambda p, x: TANH(p, x - x.mean(axis=0))}, "on its own"),
     ],
 )
 def test_what_the_theorem_does_not_cover_is_refused(change, match):
     problem, params = draw(SEED)
     asked = dataclasses.replace(problem, **change)
-    if "predict" in change:
+    if "predict" in change and "y" not in change:
         asked = at_zero_error(asked, params)
     with pytest.raises(ba.UserError, match=match) as told:
         label_noise_stability(asked, params)
@@ -503,7 +527,8 @@ def test_parameters_that_are_no_float_arrays_are_refused(params, match):
         ({"lr": -0.1, "std": 0.1}, "lr must be positive"),
         ({"lr": 0.1, "std": -0.1}, "std must be at least 0"),
         ({"lr": 0.1, "std": math.nan}, "std must be"),
-        ({"batch_size": 0}, "batch_size must be at least 1"),
+        ({"batch_size": 0}, "batch_size must be an integer, at least 1, got 0"),
+        ({"batch_size": 2.5}, "batch_size must be an integer, at least 1, got 2.5"),
         ({"move": 1.0}, "need lr and std"),
         ({"tolerance": 0.0}, "tolerance must be positive"),
         ({"max_move": -1.0}, "max_move must be positive"),

@@ -21,6 +21,8 @@ _CONSTANTS: dict[Any, float] = {squared_error: 1.0, half_squared_error: 0.5}
 _CLASSIFICATION = (cross_entropy, logistic, negative_margin)
 _KINK_THAT_MATTERS = 3e-3
 _POLISH_STEPS = 20
+_SMALL_TARGETS = 0.1
+"""Residuals are measured in units of the targets or of this share of the outputs' scale, whichever is larger."""
 _FREE_STEPS = 3
 """After so many steps of the polish each one must halve the residual."""
 _LEAST_ACCURACY, _MOST_ACCURACY = 0.1, 1e-3
@@ -31,8 +33,9 @@ it left, as far as Newton's method gains from solving better."""
 class Precision:
     """What a floating-point type allows a test with `entries` numbers in J.
 
-    residual: of zero error, relative to the targets; rank: singular values of J that count, relative to the largest;
-    projection: relative error of P_N; difference: relative step of a second difference; rounding: of a gradient;
+    residual: of zero error, in units of `residual_unit`; rank: singular values of J that count, relative to the
+    largest; projection: relative error of P_N; difference: relative step of a second difference; rounding: of a
+    gradient, relative to `gradient_bound`;
     on_kink: a displacement that should meet a kink only if it starts on one; kink: the share of J that must jump there
     for a refusal. Where J has so many entries that some pre-activation lies that near by chance, which in single
     precision a million suffice for, a share that could matter to the verdict must jump.
@@ -84,7 +87,10 @@ def check_outputs(problem: Problem, params: PyTree) -> None:
     shape = jax.eval_shape(problem.predict, params, problem.x).shape
     if shape != problem.y.shape:
         raise UserError(f"outputs of shape {shape} and targets of shape {problem.y.shape} must have one shape")
-    for what, values in (("parameters", flat(params)), ("targets", problem.y)):
+    given = {"parameters": flat(params), "targets": problem.y}
+    if jnp.issubdtype(problem.x.dtype, jnp.inexact):
+        given["inputs x"] = problem.x
+    for what, values in (given | {"outputs at the parameters": problem.predict(params, problem.x)}).items():
         if not bool(jnp.isfinite(values).all()):
             raise UserError(f"{what} must be finite")
 
@@ -109,29 +115,48 @@ def refuse_kink(problem: Problem, params: PyTree, limits: Precision) -> None:
         )
 
 
+@jax.jit
+def _displaced(problem: Problem, params: PyTree, v: Float[Array, " p"]) -> Float[Array, " N"]:
+    """J v."""
+    unravel = ravel_pytree(params)[1]
+    return jax.jvp(lambda w: problem.predict(w, problem.x).ravel(), (params,), (unravel(v),))[1]
+
+
+def residual_unit(problem: Problem, params: PyTree) -> float:
+    """Root mean square of the targets, or a share of the scale of the outputs where that is larger.
+
+    The scale is rms(J v), v_j = z_j theta_j with standard normal z: the terms that the outputs add up, and with them
+    their rounding, have that size, also where they cancel to targets that are 0. 1 where scale and targets are 0.
+    """
+    theta = np.asarray(ravel_pytree(params)[0])
+    v = (np.random.default_rng(0).normal(size=theta.size) * theta).astype(theta.dtype)
+    scale = _rms(np.asarray(_displaced(problem, params, jnp.asarray(v)), float))
+    return max(_rms(np.asarray(problem.y, float)), _SMALL_TARGETS * scale) or 1.0
+
+
 def polish(
     problem: Problem, params: PyTree, dense: bool, limits: Precision, tolerance: float
 ) -> tuple[PyTree, Dense | MatrixFree, float, float]:
     """The parameters at zero error by minimum-norm Gauss-Newton steps, the tangent space there, and the root mean
-    square residual before and after, relative to that of the targets. Raises NotCoveredError where it stays above
+    square residual before and after, in units of `residual_unit`. Raises NotCoveredError where it stays above
     `tolerance`.
     """
     y = np.asarray(problem.y, float).ravel()
     space_at = Dense if dense else MatrixFree
     theta, unravel = ravel_pytree(params)
     sizes: list[float] = []
-    unit = _rms(y)
+    unit = residual_unit(problem, params)
     while True:
         space = space_at(problem, unravel(theta), limits.rank)
         r = space.outputs - y
-        unit = unit or _rms(r) or 1.0
         sizes.append(_rms(r) / unit)
         if sizes[-1] <= tolerance:
             return unravel(theta), space, sizes[0], sizes[-1]
         stuck = len(sizes) > _FREE_STEPS and not sizes[-1] <= sizes[-2] / 2
         if not math.isfinite(sizes[-1]) or stuck or len(sizes) > _POLISH_STEPS:
             raise NotCoveredError(
-                f"not at zero error: the residual is {sizes[0]:.1e} of the targets' size, and {min(sizes):.1e} after "
+                f"not at zero error: the residual is {sizes[0]:.1e} times the size of the targets or outputs, "
+                f"and {min(sizes):.1e} after "
                 f"{len(sizes) - 1} Gauss-Newton steps (tolerance {tolerance:.0e}); train further, or a larger model"
             )
         left = (sizes[-1] / sizes[-2]) ** 2 if len(sizes) > 1 else _LEAST_ACCURACY

@@ -35,7 +35,8 @@ class Stability:
         rank: how many singular values of J count; None where J was never formed.
         largest: the largest singular value of J.
         smallest: the smallest one that counts; without J the smallest one that the iteration met.
-        residual_before: root mean square of h - y at the given parameters, in units of that of y.
+        residual_before: root mean square of h - y at the given parameters, in units of that of y, or of a tenth of
+            the scale of the outputs, rms(J v) with v_j = z_j theta_j and normal z, where that is larger.
         residual: the same after the polish.
         moved: how far the polish moved the parameters, in units of their norm.
         kink: share of J that jumps within `kink_distance` of the point.

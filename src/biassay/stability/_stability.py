@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, Literal, TypeAlias
 
 import jax.numpy as jnp
@@ -60,8 +61,9 @@ def label_noise_stability(
         std: standard deviation s of the label noise, in the units of the targets.
         batch_size: examples a step, None for all of them.
         move: distance that `steps_to_move` of the result speaks of.
-        tolerance: residual that counts as zero error, relative to the targets' root mean square; by default 1e-10 in
-            double and 1e-5 in single precision.
+        tolerance: residual that counts as zero error, in the units of `residual` of the result: the targets' root
+            mean square, or a scale of the outputs where the targets are small; by default 1e-10 in double and 1e-5 in
+            single precision.
         max_move: the polish may move the parameters by this share of their norm.
         kink_distance: kinks are warned of within random displacements of this length, in units of the norm of the
             parameters. `width` of the result tells how far the noise itself carries them.
@@ -101,6 +103,8 @@ def label_noise_stability(
     reg, gradient = float(squares.mean()), sums.gradient * (2 / problem.size)
     tangent = space.tangent(gradient, limits.projection)
     size, isolated = _norm(gradient), tangent.rank == p
+    if not math.isfinite(size + reg + tangent.leak):
+        raise NotCoveredError("the derivatives of the outputs are not finite here, so that reg has no gradient")
     flat_reg = size <= limits.rounding * gradient_bound(problem, polished, reg)
     drift = 0.0 if isolated or flat_reg else _norm(tangent.direction)
     ratio, error = (drift / size, tangent.leak / (tangent.smallest * size)) if drift > 0 else (0.0, 0.0)
@@ -142,8 +146,8 @@ def _check_numbers(method: str, batch_size: int | None, **numbers: float | None)
     for name, value in numbers.items():
         if value is not None and not (math.isfinite(value) and (value > 0 or (value == 0 and name == "std"))):
             raise UserError(f"{name} must be {'at least 0' if name == 'std' else 'positive'} and finite, got {value}")
-    if batch_size is not None and batch_size < 1:
-        raise UserError(f"batch_size must be at least 1, got {batch_size}")
+    if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
+        raise UserError(f"batch_size must be an integer, at least 1, got {batch_size}")
     if (numbers["lr"] is None) != (numbers["std"] is None):
         raise UserError("speeds need both lr, the step size, and std, the standard deviation of the noise: give both")
     if numbers["move"] is not None and numbers["lr"] is None:

@@ -23,6 +23,7 @@ from jaxtyping import Array, Float, PyTree
 
 from ..problem import Problem
 from ._krylov import GramSolution, solve_gram
+from ._result import NotCoveredError
 from ._rows import jacobian
 
 _PASSES = 3
@@ -50,6 +51,8 @@ class Dense:
 
     def __init__(self, problem: Problem, params: PyTree, rank_tolerance: float) -> None:
         outputs, J = (np.asarray(part, float) for part in jacobian(problem, params))
+        if not np.isfinite(J).all():
+            raise NotCoveredError("the derivatives of the outputs are not finite here, so that J has no null space")
         self.outputs, self._J = outputs, J
         self._U, self._s, self._Vt = np.linalg.svd(J, full_matrices=False)
         self._floor = rank_tolerance * self._s[0]
