@@ -47,10 +47,7 @@ def run(config: Config) -> xr.Dataset:
             "cnn_lam": ("cnn_lam", [0.0, *sorted(config.cnn_lams)], {"long_name": "weight λ of the penalty"}),
             "network": list(NETWORKS),
         },
-        attrs={
-            name: getattr(config, name)
-            for name in ("k", "d", "nonzeros", "shape", "lr", "unstable_lr", "steps", "edge_steps")
-        },
+        attrs={name: getattr(config, name) for name in _ATTRIBUTES},
     )
 
 
