@@ -26,6 +26,7 @@ from biassay.assays.weight_normalization.claims import (
     steps_needed,
 )
 from biassay.assays.weight_normalization.descent import REACHED, descent
+from biassay.assays.weight_normalization.figures import _rounded_up
 from biassay.assays.weight_normalization.flows import COMPARABLE, DISTINCT, furthest_limits, integrated
 from biassay.assays.weight_normalization.identity import AS_PLAIN
 from biassay.assays.weight_normalization.polar import FORMS, Coordinates, flows, log_radius, minus_velocity, outputs
@@ -257,14 +258,15 @@ def test_steps_are_counted_where_the_residual_was_reached(data):
     np.testing.assert_array_equal(steps.transpose(*first.dims), first)
 
 
-def test_speed_counts_a_run_that_never_arrives_as_slower(data):
-    """Made-up counts of steps: shares of systems, ties, and what was not run."""
+def test_speed_counts_a_run_that_never_arrives_as_slower_than_one_that_does(data):
+    """Made-up counts of steps: who is first; pairs of which neither arrived, ties, and what was not run."""
 
-    def made(**counts):
+    def made(tiny=700, **counts):
         names = {"plain": PLAIN, "one": ONE, "tenth": TENTH}
         values = np.full((16, 3, 2, 2, 1), np.nan)
         for k, name in enumerate(names):
             values[:, k] = np.asarray(counts.get(name, np.nan))
+        values[:, 0, 0] = tiny  # plain descent from the tiny start, in the control
         return xr.Dataset(
             {
                 "descent_steps": (
@@ -283,13 +285,24 @@ def test_speed_counts_a_run_that_never_arrives_as_slower(data):
     practical = CLAIMS["speed-practical"]
     assert practical.judge(made(plain=500, one=400)).outcome == "holds"
     assert practical.judge(made(one=400)).outcome == "holds"
-    for counts in ({"plain": 400, "one": 500}, {"plain": 400}, {}, {"plain": 400, "one": 400}):
+    for counts in ({"plain": 400, "one": 500}, {"plain": 400}):
         assert practical.judge(made(**counts)).outcome == "fails", counts
-    assert practical.judge(made(plain=500, one=400, tenth=300)).outcome == "vacuous", "the control is fast as well"
+    for counts in ({}, {"plain": 400, "one": 400}):
+        verdict = practical.judge(made(**counts))
+        assert (verdict.outcome, verdict.diverged) == ("unclear", 16), counts
+    one_tie = made(plain=500, one=400)
+    one_tie["descent_steps"][0, 1] = 500
+    assert practical.judge(one_tie).reason == "1 of 16 seeds diverged"
+    short = practical.judge(made(tiny=np.nan, plain=500, one=400))
+    assert short.reason == "the control gave no finite value", "plain descent did not arrive in the control either"
+    assert practical.judge(made(plain=800, one=400, tenth=300)).outcome == "vacuous", "the control is fast as well"
     assert practical.judge(made(plain=500, one=400).assign_coords(descent_alpha=[1e-3, 0.5])).outcome == "unclear"
 
     own = CLAIMS["speed-practical-own-step"]
-    lrs = made(plain=[[[500], [400]]], one=[[[450], [450]]])
+    lrs = made(tiny=[[500], [400]], plain=[[[500], [400]]], one=[[[450], [450]]])
+    fast_at_its_own = made(tiny=[[900], [700]], tenth=[[[600], [800]]], one=100, plain=500)
+    assert own.judge(fast_at_its_own).outcome == "vacuous"
+    assert practical.judge(fast_at_its_own).outcome == "holds", "at the one step size its control is slower"
     assert own.judge(lrs).outcome == "fails"
     np.testing.assert_array_equal(steps_needed(lrs, PLAIN, 0.07, own_step=True), np.full(16, 400.0))
 
@@ -335,11 +348,41 @@ def test_any_start_and_ratio_can_be_named():
     read = configs.replace(Config(), configs.read(Config(), {"alpha": "0.5", "q": "50", "eta": "2, 0.02"}))
     assert read.ratios == (2.0, 1.0, 0.1, 0.02)
     assert {0.5, 0.07, 1e-3, read.alpha_at(50.0)} <= {*read.starts}
-    assert len(read.starts) == 2 + 2 + 6, "q = 0.4, 0.6, ..., 2.0 are among them"
+    assert len(read.starts) == 2 + 2 + 7, "q = 0.4, 0.6, ..., 5.0 are among them, and q = 10 is 0.5"
     config = dataclasses.replace(read, d=20, m=12, sparsity=2, alpha=(5.0,), q=(0.01,), seed=10_000, seeds=2)
     found = exact_limits(config, draw_systems(10_000, 2, 20, 12, 2))
     assert found["residual"][1].max() < 1e-9
     assert np.isfinite(found["error"][1]).all()
+
+
+def test_starts_that_a_user_names_do_not_enter_a_claim(limits):
+    """Errors there may be anything: the judged ones are found among them."""
+    named = limits.isel(alpha=[0, 1, 1, -1, -1]).copy(deep=True)
+    named = named.assign_coords(
+        alpha=[1e-12, 0.0123, 0.0456, 0.444, 44.0], q=("alpha", [4e-23, 0.011, 0.45, 2.7, 77440.0])
+    )
+    named["error"][:] = np.array([0.5, 0.9, 0.9, 1e-9, 1e-9])
+    named["mass_above"][:] = -0.5
+    both = xr.concat([limits, named], "alpha", data_vars="minimal", coords="minimal", compat="override").sortby("alpha")
+    for name in OF_LIMITS:
+        assert CLAIMS[name].judge(both) == CLAIMS[name].judge(limits), name
+    flow = {"identity_mass_above": (["seed", "identity_depth", "setting"], np.ones((8, 1, 1)))}
+    floor = CLAIMS["mass-floor"]
+    assert floor.judge(both.assign(flow)) == floor.judge(limits.assign(flow))
+    assert floor.judge(limits.assign(flow)).outcome == "holds"
+
+
+def test_controls_are_none_where_the_small_ratio_does_not_find_the_sparse_solution(limits):
+    lost = limits.assign(error=limits["error"].where(limits["arm"] != TENTH, limits["error"] + 2e-3))
+    for name in ("ratio-matters", "robustness-ends", "nothing-helps-beyond"):
+        assert CLAIMS[name].judge(lost).reason == "the control gave no finite value", name
+
+
+def test_nothing_helps_is_about_every_ratio(limits):
+    claim = CLAIMS["nothing-helps-beyond"]
+    for arm in limits["arm"].values[1:]:
+        helped = limits.assign(error=limits["error"].where((limits["arm"] != arm) | (limits["q"] < 1.9), 0.1))
+        assert claim.judge(helped).outcome == "fails", arm
 
 
 def test_a_start_that_is_named_twice_runs_once():
@@ -355,6 +398,7 @@ def test_a_start_that_is_named_twice_runs_once():
         ({"alpha": (0.1, 0.0)}, r"alpha must be positive and below 1e100, got \(0\.1, 0\.0\)"),
         ({"q": (-1.0,)}, "q must be positive"),
         ({"eta": (0.1, 0.1)}, "eta must not name a value twice"),
+        ({"exponential_eta": (1e90,)}, r"exponential_eta must be at most 1e6, for the exact limits, got \(1e\+90,\)"),
         ({"exponential_eta": (0.0,)}, "exponential_eta must be positive"),
         ({"horizon": 0.0}, r"horizon must be positive and below 1e100, got 0\.0"),
         ({"flow_depth": (1,)}, r"flow_depth must be at least 2, got \(1,\)"),
@@ -377,6 +421,11 @@ def test_shapes_and_words(data):
     assert data["descent_path"].shape[:-1] == (2, 3, 2, 2, 1)
     assert all(variable.attrs["long_name"] for variable in data.data_vars.values())
     assert error(data, PLAIN, "q", 0.4).shape == (2,)
+
+
+def test_residuals_are_rounded_up():
+    for value, told in ((4.1e-10, "5e-10"), (4.9e-10, "5e-10"), (9.2e-10, "1e-09"), (1.0e-9, "1e-09"), (0.0, "0e+00")):
+        assert _rounded_up(value) == told
 
 
 def test_figures_of_other_choices_can_be_drawn(data):

@@ -237,13 +237,13 @@ def test_systems_that_have_no_limit_are_told():
     doubled = np.vstack([A[:2], A[0] + A[1]])
     for limit in (plain_limit, weight_normalized_limit):
         for dependent in (doubled, 0 * A):
-            with pytest.raises(ValueError, match="A must have full row rank 3, got [02]: leave out equations"):
+            with pytest.raises(ValueError, match=r"A must have full row rank 3, got [02]: leave out equations"):
                 limit(dependent, y, 0.1)
         with pytest.raises(ValueError, match="A must have full row rank 3"):
             limit(np.stack([A, doubled]), np.stack([y, y]), 0.1)
         for value in (np.nan, np.inf):
             with pytest.raises(ValueError, match="A must be finite, got 1 entries that are not"):
-                limit(np.where(A == A[1, 2], value, A), y, 0.1)
+                limit(np.where(A[1, 2] == A, value, A), y, 0.1)
         for shape in ((0, 6), (0, 3, 6)):
             with pytest.raises(ValueError, match="needs one or more systems, equations and unknowns, got A of shape"):
                 limit(np.ones(shape), np.ones(shape[:-1]), 0.1)

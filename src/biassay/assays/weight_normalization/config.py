@@ -9,8 +9,8 @@ PRACTICAL = 0.07
 """An initialization of practical size: about 1 / sqrt(2d) for d = 100, so that r0 is about 1."""
 TINY = 1e-3
 """A tiny initialization."""
-JUDGED_Q = (0.4, 0.6, 0.8, 1.0, 1.2, 2.0)
-"""Points along q that the claims look at; they run whatever the config names, and so do the two above."""
+JUDGED_Q = (0.4, 0.6, 0.8, 1.0, 1.2, 2.0, 5.0, 10.0)
+"""Points along q that the claims look at, and no others; they run whatever the config names, as do the two above."""
 JUDGED_ETA = (1.0, 0.1)
 """Ratios that the claims look at."""
 SPEED_LR = 0.04
@@ -51,7 +51,7 @@ class Config:
     """Depths L at which it is; there are exact limits for L = 2."""
     horizon: float = 3000.0
     """Time for which it is, on the clock of plain flow: weight normalization moves r^2 times as fast. With a small
-    ratio the residual falls like 1 / time, so that it is not finished then, and is shown beside the error."""
+    ratio the residual falls slowly, so that it is not finished then, and is shown beside the error."""
 
     identity_d: int = 20
     """Unknowns of the small systems on which the conserved quantities and the effective start are measured."""
@@ -96,6 +96,9 @@ class Config:
                 raise ValueError(f"{name} must be positive and below 1e100, got {value}")
             if name != "identity_alpha" and len(set(values)) < len(values):
                 raise ValueError(f"{name} must not name a value twice, got {value}")
+        for name in ("eta", "exponential_eta", "flow_eta", "flow_exponential_eta"):
+            if any(value > 1e6 for value in getattr(self, name)):
+                raise ValueError(f"{name} must be at most 1e6, for the exact limits, got {getattr(self, name)}")
         for name in ("flow_depth", "identity_depth", "descent_depth"):
             if min(getattr(self, name)) < 2:
                 raise ValueError(f"{name} must be at least 2, got {getattr(self, name)}")

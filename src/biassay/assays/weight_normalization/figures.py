@@ -106,7 +106,8 @@ def robustness(data: xr.Dataset) -> Figure:
             "Error of the exact limit against q, the squared norm of the start over |x*|₁; median and range over "
             f"{data.sizes['seed']} systems, drawn at {_SMALLEST:g} where it is smaller. Below q = 1 a small enough "
             "ratio η finds the sparse solution where plain flow does not; above, none does: the mass of the weights "
-            f"cannot come down to |x*|₁. Median (largest) error with ratio 0.1: {told}. {_flow_words(data)}"
+            f"at the limit is never below the start's. Median (largest) error with ratio 0.1: {told}. "
+            f"{_flow_words(data)}"
         ),
         panels=tuple(panels),
     )
@@ -149,7 +150,7 @@ def effective_start(data: xr.Dataset) -> Figure:
             "1/η, above it does not; where η is above r₀² it can be larger than the start itself. Right, on "
             f"systems of {data.attrs['identity_d']} unknowns at depth {depth}: the distance of the flow's "
             "end to the end of plain flow from the effective start, and from the start itself; range over systems, "
-            f"all residuals below {residual:.0e}. With r = eᵍ and η = 1 the two starts are one."
+            f"all residuals at most {_rounded_up(residual)}. With r = eᵍ and η = 1 the two starts are one."
         ),
         panels=(
             Panel(
@@ -172,6 +173,12 @@ def effective_start(data: xr.Dataset) -> Figure:
             ),
         ),
     )
+
+
+def _rounded_up(value: float) -> str:
+    """One digit, never below the value."""
+    power = 10.0 ** np.floor(np.log10(value)) if value > 0 else 1.0
+    return f"{np.ceil(value / power) * power:.0e}"
 
 
 def _short(setting: str) -> str:
@@ -230,7 +237,7 @@ def flows(data: xr.Dataset) -> Figure:
         caption=(
             "Every integrated flow of depth 2 when it was stopped: its distance to the exact limit against its "
             f"residual. {finished:.0%} of all flows were compared with a limit, those with residuals below "
-            f"{COMPARABLE:g}; with a small ratio the residual falls like 1/time, and the flow is not finished at the "
+            f"{COMPARABLE:g}; with a small ratio the residual falls slowly, and the flow is not finished at the "
             "horizon."
         ),
         panels=(
