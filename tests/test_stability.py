@@ -359,6 +359,36 @@ def test_the_step_size_has_its_limit():
     assert any("above" in w for w in label_noise_stability(several, params, lr=between, std=0.1, batch_size=1).warnings)
 
 
+def test_the_limit_counts_directions_that_the_drift_has_no_share_in():
+    """J = ((100, 0, 0), (0, p_2, p_1)) in two blocks, and grad reg in the second: the first alone sets the limit."""
+    x, params = jnp.array([[100.0, 0.0], [0.0, 1.0]]), jnp.array([0.5, 1.0, 1.8])
+    problem = ba.Problem(lambda p, x: x[:, 0] * p[0] + x[:, 1] * p[1] * p[2], x, jnp.array([50.0, 1.8]), squared_error)
+    dense, free = (
+        label_noise_stability(problem, params, lr=1e-5, std=0.1, method=method) for method in ("dense", "matrix-free")
+    )
+    assert dense.lr_limit == pytest.approx(2e-4)
+    assert free.lr_limit == pytest.approx(dense.lr_limit, rel=1e-6)
+    assert free.largest == pytest.approx(100)
+    assert free.ratio == pytest.approx(dense.ratio)
+    with pytest.raises(ba.UserError, match="lr must be below"):
+        label_noise_stability(problem, params, lr=3e-4, std=0.1, method="matrix-free")
+    J = np.asarray(output_jacobian(problem, params))
+    gradient = flat(jax.grad(regularizer, argnums=1)(problem, params))
+    met = solve_gram(J.__matmul__, J.T.__matmul__, J @ gradient, rank_tolerance=1e-10, iterations=10)
+    assert met.largest < 3, "what the projection alone meets"
+
+
+def test_many_blocks_of_many_sizes_have_their_limit():
+    """Two hundred examples, each with parameters of its own: J is block diagonal, its slopes 1 to 10."""
+    slopes = jnp.geomspace(1, 10, 200)
+    problem = ba.Problem(lambda p, x: x @ (p[0] + p[1] ** 2), jnp.diag(slopes), jnp.zeros(200), squared_error)
+    params = jnp.zeros((2, 200)).at[1, :20].set(0.1).at[0, :20].set(-0.01)
+    dense, free = (
+        label_noise_stability(problem, params, lr=1e-3, std=0.1, method=method) for method in ("dense", "matrix-free")
+    )
+    assert free.lr_limit == pytest.approx(dense.lr_limit, rel=0.05)
+
+
 # --- kinks ------------------------------------------------------------------------------------------------------------
 
 

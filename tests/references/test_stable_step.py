@@ -35,9 +35,10 @@ def test_it_is_the_formula_on_a_linear_model():
     curvature = np.linalg.eigvalsh(x @ x.T / 6)[-1]
     longest = np.max(np.sum(x**2, axis=1))
     start = jnp.zeros(9)
-    assert largest_stable_lr(problem, start, 2) == pytest.approx(1 / (curvature + longest / 2), rel=1e-12)
+    assert largest_stable_lr(problem, start, 2) == pytest.approx(1 / (curvature / 2 + longest / 2), rel=1e-12)
     assert largest_stable_lr(problem, start) == pytest.approx(1 / curvature, rel=1e-12)
-    assert largest_stable_lr(problem, start, 2, c=0.5) == pytest.approx(2 / (curvature + longest / 2), rel=1e-12)
+    assert largest_stable_lr(problem, start, 2, c=0.5) == pytest.approx(2 / (curvature / 2 + longest / 2), rel=1e-12)
+    assert largest_stable_lr(problem, start, 1) == pytest.approx(1 / longest, rel=1e-12), "one example at a time"
     few = ba.Problem(linear, problem.x[:, :3], problem.y, squared_error)
     expected = 1 / np.linalg.eigvalsh(x[:, :3].T @ x[:, :3] / 6)[-1]
     assert largest_stable_lr(few, jnp.zeros(3)) == pytest.approx(expected, rel=1e-12)
@@ -74,14 +75,36 @@ def test_any_pytree_of_parameters_will_do():
     problem = ba.Problem(mlp.predict_scalar, x, jnp.zeros(7), squared_error)
     J = jax.jacrev(lambda p: mlp.predict_scalar(p, x))(params)
     rows = np.concatenate([np.asarray(leaf).reshape(7, -1) for leaf in jax.tree.leaves(J)], axis=1)
-    expected = 1 / (np.linalg.eigvalsh(rows @ rows.T / 7)[-1] + np.max(np.sum(rows**2, axis=1)) / 3)
+    expected = 1 / (np.linalg.eigvalsh(rows @ rows.T / 7)[-1] * 2 / 3 + np.max(np.sum(rows**2, axis=1)) / 3)
     assert largest_stable_lr(problem, params, 3) == pytest.approx(expected, rel=1e-10)
+
+
+@pytest.mark.parametrize("batch_size", [None, 2])
+def test_outputs_without_slopes_allow_any_step(batch_size):
+    problem = ba.Problem(lambda w, x: (x @ w) ** 2, regression()[0].x, jnp.zeros(6), squared_error)
+    assert largest_stable_lr(problem, jnp.zeros(9), batch_size) == np.inf
+    assert largest_stable_lr(problem, jnp.ones(9), batch_size) < 1
+
+
+def test_the_inequality_holds_for_the_mean_over_all_batches():
+    """E|delta'|^2 by enumeration of all 6^2 batches, beside the bound."""
+    problem, x = regression()
+    B, G = 2, x.T @ x / 6
+    eta = 0.7 * largest_stable_lr(problem, jnp.zeros(9), B)
+    delta = np.random.default_rng(1).normal(size=9)
+    steps = [np.eye(9) - eta * (np.outer(x[i], x[i]) + np.outer(x[j], x[j])) for i in range(6) for j in range(6)]
+    mean = np.mean([np.sum((step @ delta) ** 2) for step in steps])
+    bound = delta @ delta - 4 * eta * (1 - 0.7) * delta @ G @ delta
+    assert mean <= bound < delta @ delta
+    assert mean > delta @ delta - 4 * eta * delta @ G @ delta, "the second moment counts"
 
 
 def test_wrong_input():
     problem, _ = regression()
-    with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+    with pytest.raises(ValueError, match="batch_size must be an integer, at least 1, got 0"):
         largest_stable_lr(problem, jnp.zeros(9), 0)
+    with pytest.raises(ValueError, match=r"got 2\.5"):
+        largest_stable_lr(problem, jnp.zeros(9), 2.5)  # pyright: ignore[reportArgumentType]
     many = ba.Problem(linear, problem.x, jnp.zeros((6, 2)), squared_error)
     with pytest.raises(ValueError, match=r"one output an example is needed, got outputs of shape \(6, 2\)"):
         largest_stable_lr(many, jnp.zeros((9, 2)))

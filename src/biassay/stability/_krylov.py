@@ -52,6 +52,7 @@ def solve_gram(
     error: float = 0.0,
     rank_tolerance: float,
     iterations: int,
+    largest: float = 0.0,
 ) -> GramSolution:
     """(J J^T)^+ b for b in the range of J, up to a residual or an error, whichever is met first.
 
@@ -61,8 +62,10 @@ def solve_gram(
         b: right-hand side.
         residual: stop at |b - J J^T y| below this.
         error: stop at an estimated |J^T y - J^T (J J^T)^+ b| below this.
-        rank_tolerance: stop where alpha_j falls below this share of the largest: the rest of b is out of reach.
+        rank_tolerance: stop where alpha_j falls below this share of the largest singular value, as far as known: the
+            rest of b is out of reach.
         iterations: stop after so many.
+        largest: what is known of the largest singular value; the alpha_j add to it.
     """
     b = np.asarray(b, float)
     first = float(np.linalg.norm(b))
@@ -78,7 +81,7 @@ def solve_gram(
     for j in range(steps):
         w = pull(U[j]) if v is None else pull(U[j]) - v * beta[j]
         size = math.sqrt(float(w @ w))
-        if not size > rank_tolerance * max(alpha, default=0.0):
+        if not size > rank_tolerance * max(largest, *alpha, 0.0):
             break
         alpha.append(size)
         v = w * (1 / size)

@@ -33,7 +33,7 @@ class Stability:
         parameters: p.
         method: "dense" or "matrix-free".
         rank: how many singular values of J count; None where J was never formed.
-        largest: the largest singular value of J.
+        largest: the largest singular value of J; without J an estimate from below, by a few Lanczos iterations.
         smallest: the smallest one that counts; without J the smallest one that the iteration met.
         residual_before: root mean square of h - y at the given parameters, in units of that of y, or of a tenth of
             the scale of the outputs, rms(J v) with v_j = z_j theta_j and normal z, where that is larger.
@@ -44,7 +44,8 @@ class Stability:
         drift_per_step: length of the mean step along the zero-error set. None where no step size was given, as all
             below.
         width: root mean square distance from the zero-error set that the noise keeps, s sqrt(c eta N / B).
-        lr_limit: step size below which SGD without noise surely stays at zero error, to first order around the point.
+        lr_limit: step size below which SGD without noise stays at zero error, to first order around the point: a
+            sufficient bound (`biassay.references.stable_step`), from `largest`. Without J it is as good as that.
         escape_steps: eta^-1.6, the scale of the time after which an unstable point is left behind; None where stable.
         steps_to_move: steps in which the drift covers the distance asked for, at its present speed.
         steps_to_halve: steps in which reg would come half-way to its limit if it went on as it falls here:

@@ -13,6 +13,7 @@ from jaxtyping import PyTree
 from ..errors import UserError
 from ..problem import Problem
 from ..references.label_noise_drift import drift_time
+from ..references.stable_step import sufficient_lr
 from ._result import Stability
 from ._rows import row_sums
 from ._tangent import Tangent
@@ -23,18 +24,17 @@ def with_speeds(
 ) -> Stability:
     """Speeds and times at step size lr and noise std; widest: the largest |grad h(x_i)|^2 over the examples.
 
-    With G = J^T J / n, the mean step without noise contracts where lr < 1 / (c lambda_max(G)), and the mean square
-    distance from zero error surely does where lr < 1 / (c ((1 - 1/B) lambda_max(G) + widest / B)).
+    With G = J^T J / n, the mean step without noise contracts where lr < 1 / (c lambda_max(G)); a sufficient condition
+    for the mean square distance from zero error to do so is that of `biassay.references.stable_step`.
 
     Raises UserError for a step size at which the mean step does not contract.
     """
     n, B = result.examples, batch_size or result.examples
     sharpest = result.largest**2 / n
-    mean_limit = 1 / (c * sharpest) if sharpest > 0 else math.inf
+    mean_limit = sufficient_lr(sharpest, widest, None, c)
     if lr >= mean_limit:
         raise UserError(f"lr must be below {mean_limit:.3g}, where SGD stays at zero error without noise, got {lr:g}")
-    spread = sharpest if batch_size is None else (1 - 1 / B) * sharpest + widest / B
-    limit = 1 / (c * spread) if spread > 0 else math.inf
+    limit = sufficient_lr(sharpest, widest, batch_size, c)
     warnings = result.warnings
     if lr >= limit:
         warnings += (f"lr {lr:g} is above {limit:.3g}: SGD may leave zero error before the drift tells",)

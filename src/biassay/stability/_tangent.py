@@ -29,12 +29,15 @@ from ._rows import jacobian
 _PASSES = 3
 """A projection is repeated on what the one before it left, at most so often."""
 _ITERATIONS = 500
+_SURVEY = 10
+"""Iterations from a random vector, which meet the largest singular value also where J g has no share in it."""
 
 
 class Tangent(NamedTuple):
     """direction: P_N g (p,); multipliers: y (N,), with P_N g = g - J^T y; leak: |J P_N g|, which should be 0;
-    largest, smallest: singular values of J, of those that count; rank: how many count, None where J is never formed;
-    gap: how many times the smallest exceeds the largest one that does not count, or the tolerance.
+    largest, smallest: singular values of J, of those that count (without J: of those that were met); rank: how many
+    count, None where J is never formed; gap: how many times the smallest exceeds the largest one that does not count,
+    or the tolerance.
     """
 
     direction: Any
@@ -109,7 +112,14 @@ class MatrixFree:
         """J^T u."""
         return _pull(self._map, self._params, jnp.asarray(u, self._dtype))
 
-    def _solve(self, b: Float[np.ndarray, " N"], residual: float, error: float) -> GramSolution:
+    def _solve(
+        self,
+        b: Float[np.ndarray, " N"],
+        residual: float,
+        error: float,
+        largest: float = 0.0,
+        iterations: int = _ITERATIONS,
+    ) -> GramSolution:
         return solve_gram(
             self.push,
             self.pull,
@@ -117,7 +127,8 @@ class MatrixFree:
             residual=residual,
             error=error,
             rank_tolerance=self._rank_tolerance,
-            iterations=_ITERATIONS,
+            iterations=iterations,
+            largest=largest,
         )
 
     def shortest_step(self, r: Float[np.ndarray, " N"], accuracy: float) -> Any:
@@ -128,19 +139,23 @@ class MatrixFree:
         """P_N g, up to an error of accuracy |g|, repeated while |J P_N g| does not confirm it."""
         allowed = accuracy * float(jnp.linalg.norm(g))
         v, b = g, self.push(g)
-        y, largest, smallest = np.zeros_like(b), 0.0, math.inf
-        if not b.any():  # nothing to project away, so that the singular values are met from elsewhere
-            elsewhere = np.random.default_rng(0).normal(size=b.shape)
-            found = self._solve(elsewhere, 0.1 * float(np.linalg.norm(elsewhere)), 0.0)
-            return Tangent(v, y, 0.0, found.largest, found.smallest, None, self._gap(found.largest, found.smallest))
+        survey = self._survey(len(g))
+        y, largest, smallest = np.zeros_like(b), survey.largest, math.inf
+        if not b.any():  # nothing to project away
+            return Tangent(v, y, 0.0, largest, survey.smallest, None, self._gap(largest, survey.smallest))
         for _ in range(_PASSES):
-            found = self._solve(b, 0.0, allowed)
+            found = self._solve(b, 0.0, allowed, largest)
             v, y = v - self.pull(found.y), y + found.y
             b = self.push(v)
             largest, smallest = max(largest, found.largest), min(smallest, found.smallest)
             if np.linalg.norm(b) <= allowed * smallest:
                 break
         return Tangent(v, y, float(np.linalg.norm(b)), largest, smallest, None, self._gap(largest, smallest))
+
+    def _survey(self, p: int) -> GramSolution:
+        """A few iterations from J v for a random v: in the range of J, with a share in all of its singular values."""
+        b = self.push(jnp.asarray(np.random.default_rng(0).normal(size=p), self._dtype))
+        return self._solve(b, self._rank_tolerance * float(np.linalg.norm(b)), 0.0, iterations=_SURVEY)
 
     def _gap(self, largest: float, smallest: float) -> float:
         """How many times the smallest singular value met exceeds the tolerance."""
