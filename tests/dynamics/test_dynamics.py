@@ -168,6 +168,8 @@ def test_subsets_repeat_no_example_and_independent_draws_do():
         (lambda: ba.LabelNoise(0.1, -1.0), "std must not be negative"),
         (lambda: ba.LabelNoise(0.1, 1.0, law="cauchy"), "law must be"),
         (lambda: ba.IsotropicNoise(0.1, -1.0), "std must not be negative"),
+        (lambda: ba.LabelNoise(0.1, np.float32(-0.1)), "std must not be negative"),
+        (lambda: ba.IsotropicNoise(0.1, np.float32(-0.1)), "std must not be negative"),
     ],
 )
 def test_impossible_settings_are_refused(make, words):

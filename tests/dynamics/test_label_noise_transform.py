@@ -150,6 +150,8 @@ def test_the_whole_batch_and_tuned_optimizers_get_it_too():
 def test_errors():
     with pytest.raises(ValueError, match="std must not be negative, got -1"):
         label_noise(linear, -1)
+    with pytest.raises(ValueError, match=r"std must not be negative, got -0\.1"):
+        label_noise(linear, np.float32(-0.1))
     with pytest.raises(ValueError, match="law must be gaussian or sign, got 'cauchy'"):
         label_noise(linear, 1.0, law="cauchy")  # pyright: ignore[reportArgumentType]
     noise, w = label_noise(linear, 1.0), jnp.ones(3)

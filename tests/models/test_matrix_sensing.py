@@ -107,6 +107,45 @@ def test_wrong_targets_are_told_in_one_line():
     assert matrix_sensing(A, np.zeros((5, 5))).size == 7
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_values_that_are_not_finite_are_told(bad):
+    A, X, _ = draw(10_005, 7, 5)
+    wrong = X.copy()
+    wrong[0, 0] = bad
+    with pytest.raises(ValueError, match=r"^the target must be finite"):
+        matrix_sensing(A, wrong)
+    A[3, 1, 2] = bad
+    with pytest.raises(ValueError, match=r"^the measurements must be finite"):
+        matrix_sensing(A, X)
+
+
+@pytest.mark.parametrize(
+    ("measured", "target"), [((7, 5, 5), ()), ((7, 5, 5), (5,)), ((5, 5), (5, 5)), ((2, 0, 0), (0, 0))]
+)
+def test_wrong_shapes_are_told(measured, target):
+    with pytest.raises(
+        ValueError, match=r"^measurements of shape \(n, d, d\) and a target of shape \(d, d\) are needed"
+    ):
+        matrix_sensing(np.ones(measured), np.ones(target))
+
+
+def test_the_tolerance_is_the_rounding_of_the_targets_precision():
+    """A projector of rank 5 in single precision passes at d = 100; a negative eigenvalue of 5e-6 is not rounding."""
+    rng = np.random.default_rng(10_007)
+    Q, _ = np.linalg.qr(rng.normal(size=(100, 5)))
+    one, A = Q.astype(np.float32), np.ones((3, 100, 100))
+    assert matrix_sensing(A, one @ one.T).size == 3
+    assert matrix_sensing(A, Q @ Q.T).size == 3
+    for target in (np.diag([1e6, -5.0]), np.diag([1e6, -5.0]).astype(np.float32)):
+        with pytest.raises(ValueError, match=r"smallest eigenvalue is -5$"):
+            matrix_sensing(np.ones((1, 2, 2)), target)
+    slanted = np.array([[1.0, 1e-6], [0.0, 1.0]])
+    with pytest.raises(ValueError, match="must be symmetric"):
+        matrix_sensing(np.ones((1, 2, 2)), slanted)
+    slanted[0, 1] = 1e-7
+    assert matrix_sensing(np.ones((1, 2, 2)), slanted.astype(np.float32)).size == 1
+
+
 def test_as_many_measurements_as_unknowns_leave_nothing_to_choose():
     A, X, _ = draw(10_006, 15, 5)
     with pytest.warns(UserWarning, match=r"^nothing is left to choose: 15 measurements for the 15 unknowns") as heard:

@@ -12,6 +12,7 @@ product of the model and needs neither labels nor loss, so that it can be added 
 from __future__ import annotations
 
 from collections.abc import Callable
+from numbers import Real
 from typing import Any, Literal, NamedTuple
 
 import jax
@@ -65,7 +66,7 @@ def label_noise(
         >>> updates, state = optimizer.update(grads, state, w, inputs=x)
         >>> w = optax.apply_updates(w, updates)
     """
-    if isinstance(std, (int, float)) and std < 0:
+    if isinstance(std, Real) and std < 0:
         raise ValueError(f"std must not be negative, got {std}")
     if law not in ("gaussian", "sign"):
         raise ValueError(f"law must be gaussian or sign, got {law!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Real
 from typing import Any, Literal
 
 import equinox as eqx
@@ -40,7 +41,7 @@ class LabelNoise(AbstractDynamics):
         check_sampling(self.batch_size, self.sampling)
         if self.law not in ("gaussian", "sign"):
             raise ValueError(f"law must be gaussian or sign, got {self.law!r}")
-        if isinstance(self.std, (int, float)) and self.std < 0:
+        if isinstance(self.std, Real) and self.std < 0:
             raise ValueError(f"std must not be negative, got {self.std}")
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
@@ -88,7 +89,7 @@ class IsotropicNoise(AbstractDynamics):
 
     def __check_init__(self) -> None:
         check_sampling(self.batch_size, self.sampling)
-        if isinstance(self.std, (int, float)) and self.std < 0:
+        if isinstance(self.std, Real) and self.std < 0:
             raise ValueError(f"std must not be negative, got {self.std}")
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:

@@ -57,6 +57,22 @@ def gradient(U: Float[Array, "d d"], x: Float[Array, "b p"], y: Float[Array, " b
     return 2 / y.shape[0] * symmetric(residual @ x) @ U
 
 
+def _check_target(target: Float[np.ndarray, "d d"]) -> None:
+    """Finite, symmetric and positive semi-definite, but for what rounding in the precision it comes in may change."""
+    if not np.isfinite(target).all():
+        raise ValueError("the target must be finite, got NaN or infinity")
+    precision = target.dtype if np.issubdtype(target.dtype, np.floating) else np.float64
+    rounding = 10 * len(target) * np.finfo(precision).eps
+    target = target.astype(float)
+    if np.abs(target - target.T).max() > rounding * np.abs(target).max():
+        raise ValueError("the target must be symmetric, as U Uᵀ is: pass (X + Xᵀ) / 2")
+    eigenvalues = np.linalg.eigvalsh(target)
+    if eigenvalues[0] < -rounding * np.abs(eigenvalues).max():
+        raise ValueError(
+            f"the target must be positive semi-definite, as U Uᵀ is: its smallest eigenvalue is {eigenvalues[0]:.3g}"
+        )
+
+
 def matrix_sensing(measurements: Float[np.ndarray, "n d d"], target: Float[np.ndarray, "d d"]) -> Problem:
     """Minimise mean_i (<A_i, U U^T> - <A_i, X>)^2 over U of shape (d, d).
 
@@ -67,26 +83,24 @@ def matrix_sensing(measurements: Float[np.ndarray, "n d d"], target: Float[np.nd
         target: X, symmetric and positive semi-definite.
 
     Raises:
-        ValueError: shapes that do not fit, or a target that is not symmetric and positive semi-definite.
+        ValueError: shapes that do not fit, values that are not finite, or a target that is not symmetric and positive
+            semi-definite to its precision.
 
     Warns:
         UserWarning: n is at least d (d + 1) / 2, so that the measurements leave one solution.
     """
-    dtype = np.result_type(measurements, target, np.float32)
-    measurements, target = np.asarray(measurements, dtype), np.asarray(target, dtype)
-    d = len(target)
-    if target.shape != (d, d) or measurements.shape[1:] != (d, d):
+    measurements, target = np.asarray(measurements), np.asarray(target)
+    d = len(target) if target.ndim else 0
+    if d == 0 or target.shape != (d, d) or measurements.ndim != 3 or measurements.shape[1:] != (d, d):
         raise ValueError(
             f"measurements of shape (n, d, d) and a target of shape (d, d) are needed, got {measurements.shape} and "
             f"{target.shape}"
         )
-    if not np.allclose(target, target.T):
-        raise ValueError("the target must be symmetric, as U Uᵀ is: pass (X + Xᵀ) / 2")
-    eigenvalues = np.linalg.eigvalsh(target)
-    if eigenvalues[0] < -1e-5 * max(eigenvalues[-1], 0.0):
-        raise ValueError(
-            f"the target must be positive semi-definite, as U Uᵀ is: its smallest eigenvalue is {eigenvalues[0]:.3g}"
-        )
+    _check_target(target)
+    if not np.isfinite(measurements).all():
+        raise ValueError("the measurements must be finite, got NaN or infinity: leave those out")
+    dtype = np.result_type(measurements, target, np.float32)
+    measurements, target = measurements.astype(dtype), target.astype(dtype)
     n, unknowns = len(measurements), d * (d + 1) // 2
     if n >= unknowns:
         warnings.warn(
