@@ -16,6 +16,7 @@ from biassay.assays.label_noise import claims_curve, curve_shape
 from biassay.assays.label_noise import curve as part
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_curve import figures
+from biassay.errors import UserError
 from biassay.problem import Problem, squared_error
 from biassay.references import regularizer
 from biassay.report import to_matplotlib
@@ -265,5 +266,6 @@ def test_config_errors(change, words):
 
 @pytest.mark.usefixtures("x64")
 def test_a_step_size_that_is_too_large_is_refused():
-    with pytest.raises(ValueError, match=r"curve_lr must be below 0\.00\d+, where .* stable, got 0.05"):
-        part.train(Config(seed=10_000, curve_lr=0.05, curve_pairs=1))
+    with pytest.raises(UserError, match=r"curve_lr must be below 0\.00\d+, where .* stable, got 0.05"):
+        part.check_curve(Config(seed=10_000, curve_lr=0.05, curve_pairs=1))
+    part.check_curve(Config(seed=10_000, curve_pairs=1))

@@ -248,7 +248,7 @@ def test_figures_and_names(data):
     [
         ({"drift_lr": (2e-3,)}, "drift_lr needs two or more step sizes, each half of the one before"),
         ({"drift_lr": (2e-3, 1.5e-3)}, "drift_lr needs two or more step sizes, each half of the one before"),
-        ({"drift_lr": (2 * DRIFT_LIMIT, DRIFT_LIMIT)}, "drift_lr must be positive and at most 0.05, the limit of stab"),
+        ({"drift_lr": (2 * DRIFT_LIMIT, DRIFT_LIMIT)}, "drift_lr must be positive and at most 0.05, up to which SGD"),
         ({"drift_std": -0.1}, "drift_std must be positive, got -0.1"),
         ({"drift_runs": 1}, "drift_runs must be at least 2, got 1"),
         ({"drift_sets": 0}, "drift_sets must be at least 1, got 0"),

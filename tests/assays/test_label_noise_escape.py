@@ -12,11 +12,13 @@ import xarray as xr
 from jax.flatten_util import ravel_pytree
 
 import small
+from biassay.assays.label_noise import escape as part
 from biassay.assays.label_noise.claims_escape import CLAIMS as ESCAPE_CLAIMS
 from biassay.assays.label_noise.claims_escape import against_flow, distances, slopes
 from biassay.assays.label_noise.config import Config
-from biassay.assays.label_noise.escape import POINT, SETTLED, draw_starts, escape, one_point, steps_of
+from biassay.assays.label_noise.escape import POINT, SETTLED, check_escape, draw_starts, one_point, steps_of
 from biassay.assays.label_noise.figures_escape import figures
+from biassay.errors import UserError
 from biassay.references import drift as drift_velocity
 from biassay.references import output_jacobian, regularizer, residuals
 from biassay.report import to_matplotlib
@@ -88,8 +90,11 @@ def test_it_is_left_along_the_drift_flow(data):
     """To a share of the order of the step size; twice the constant would be off by 100 %."""
     lr = np.sort(data["escape_lr"])[::-1]
     assert (np.abs(against_flow(data) - 1) < 25 * lr[:, None]).all()
-    # The flow covers speed x time less what it slows down on the way.
     linear = data["escape_linear"]
+    # Half the speed is half the drift time, and goes more than half as far: the drift slows down on the way.
+    assert (data["escape_slow_flow"] > data["escape_flow"] / 2).all()
+    assert (data["escape_slow_flow"] < linear / 2).all()
+    # The flow covers speed x time less what it slows down on the way.
     assert (data["escape_flow"] < linear).all()
     assert (data["escape_flow"].isel(escape_lr=-1) > 0.7 * linear.isel(escape_lr=-1)).all()
     tau = data["escape_steps"] * data["escape_lr"] ** 2 * 0.5**2
@@ -126,6 +131,7 @@ def fabricated(exponent=0.4, kept=1e-3, share=0.0, runs=16):
             "escape_tangent": (each, np.stack([left, kept * lr[:, None] * size / lr[0]], axis=1)),
             "escape_raw": (each, np.stack([left + width, width], axis=1)),
             "escape_flow": (("escape_lr", "escape_run"), flow),
+            "escape_slow_flow": (("escape_lr", "escape_run"), flow / 2),
             "escape_error": (start, np.zeros((2, runs))),
             "escape_share": (start, np.stack([np.full(runs, 0.9), np.full(runs, share)])),
         },
@@ -151,6 +157,8 @@ def test_claims_fail_where_they_should():
     assert outcome("escape-not-from-stable", fabricated(kept=0.1)) == "fails"
     assert np.min(CLAIMS["escape-not-from-stable"].measure(wide)) > 0.01, "the control in the place of the result"
     assert outcome("escape-along-the-flow", data.assign(escape_flow=data["escape_flow"] / 2)) == "fails"
+    blind = data.assign(escape_slow_flow=data["escape_flow"])
+    assert outcome("escape-along-the-flow", blind) == "unclear", "the control is the slow flow that is stored"
     assert outcome("escape-exponent", fabricated(runs=8)) == "unclear"
     # A stable start that is not is told.
     for name in CLAIMS:
@@ -171,8 +179,16 @@ def test_figures_and_names(data):
 
 @pytest.mark.usefixtures("x64")
 def test_a_step_size_above_the_limit_is_refused_before_any_run():
-    with pytest.raises(ValueError, match=r"^escape_lr must be below 0\.\d+, where SGD is stable at every"):
-        escape(dataclasses.replace(SMALL, escape_lr=(1.0, 0.5)))
+    with pytest.raises(UserError, match=r"^escape_lr must be below 0\.\d+, where SGD is stable at every"):
+        check_escape(dataclasses.replace(SMALL, escape_lr=(1.0, 0.5)))
+    check_escape(SMALL)
+
+
+@pytest.mark.usefixtures("x64")
+def test_too_few_starts_that_settle_are_told_in_one_line(monkeypatch):
+    monkeypatch.setattr(part, "_settled", lambda unstable: unstable)
+    with pytest.raises(UserError, match=r"^escape_runs=3: only 0 of 11 starts settle in time, ask for fewer$"):
+        draw_starts(SMALL)
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from biassay.assays.label_noise import one_point as part
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_one_point import figures
 from biassay.assays.label_noise.networks import logistic_network, tanh_network
+from biassay.errors import UserError
 from biassay.problem import Problem, squared_error
 from biassay.report import to_matplotlib
 
@@ -185,5 +186,6 @@ def test_config_errors(change, words):
 
 @pytest.mark.usefixtures("x64")
 def test_a_step_size_that_is_too_large_is_refused():
-    with pytest.raises(ValueError, match=r"point_lr must be below 0\.\d+, where SGD on tanh, y = 1 is stable, got 0.5"):
-        part.one_point(dataclasses.replace(SMALL, point_lr=0.5, point_horizon=1e9))
+    with pytest.raises(UserError, match=r"point_lr must be below 0\.\d+, where SGD on tanh, y = 1 is stable, got 0.5"):
+        part.check_one_point(dataclasses.replace(SMALL, point_lr=0.5, point_horizon=1e9))
+    part.check_one_point(SMALL)

@@ -14,6 +14,7 @@ from biassay.assays.label_noise.claims_sensing import CLAIMS
 from biassay.assays.label_noise.config import Config
 from biassay.assays.label_noise.figures_sensing import figures
 from biassay.assays.label_noise.sensing import (
+    check_sensing,
     check_stable,
     data_set,
     first_below,
@@ -159,13 +160,20 @@ def test_a_step_size_above_the_stability_limit_is_told_with_the_limit():
     limit = check_stable("sensing_lr", 1e-3, [problem], 10, 6)
     assert check_stable("sensing_lr", 0.999 * limit, [problem], 10, 6) == limit
     config = dataclasses.replace(CONFIG, sensing_lr=0.05)
-    with pytest.raises(UserError, match=r"^sensing_lr must be at most 0\.01\d*, got 0\.05: above it SGD with"):
-        sensing(config)
+    with pytest.raises(UserError, match=r"^sensing_lr must be at most 0\.01\d*, got 0\.05: above it SGD with") as told:
+        check_sensing(config)
+    check_sensing(CONFIG)
+    assert "independently drawn batches of 6 need not" in str(told.value)
     large_config = dataclasses.replace(
-        config, sensing_large_d=6, sensing_large_measurements=10, sensing_large_batch=5, sensing_large_lr=1.0
+        CONFIG,
+        sensing_large=True,
+        sensing_large_d=6,
+        sensing_large_measurements=10,
+        sensing_large_batch=5,
+        sensing_large_lr=1.0,
     )
     with pytest.raises(UserError, match=r"sensing_large_lr must be at most 0\.\d+, got 1:") as told:
-        large(large_config)
+        check_sensing(large_config)
     assert "\n" not in str(told.value)
 
 

@@ -18,12 +18,14 @@ from biassay.assays.label_noise.figures_sparse import figures
 from biassay.assays.label_noise.sparse import (
     ARMS,
     NoisyGradient,
+    check_sparse,
     draw_equations,
     equations_problem,
     sparse,
     sparse_coords,
     stability_limit,
 )
+from biassay.errors import UserError
 from biassay.models.diagonal import diagonal, quarter_squared_error
 from biassay.problem import Batch, Problem
 from biassay.report import to_matplotlib
@@ -100,8 +102,9 @@ def test_the_limit_of_stability():
     hessian = 2 * x[0].T @ x[0] / x.shape[1]
     assert np.linalg.norm(np.eye(40) - 0.99 * limit * hessian, 2) < 1 + 1e-12
     assert np.linalg.norm(np.eye(40) - 1.01 * limit * hessian, 2) > 1.01
-    with pytest.raises(ValueError, match=r"sparse_lr must be below 0\.\d+, where gradient descent on these data is"):
-        sparse(dataclasses.replace(config, sparse_lr=1.01 * limit))
+    with pytest.raises(UserError, match=r"sparse_lr must be below 0\.\d+, where gradient descent on these data is"):
+        check_sparse(dataclasses.replace(config, sparse_lr=1.01 * limit))
+    check_sparse(dataclasses.replace(config, sparse_lr=0.99 * limit))
     with jax.enable_x64(True):
         assert float(jnp.sum(equations_problem(x, truth).y ** 2)) > 0
 

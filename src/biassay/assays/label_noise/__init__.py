@@ -37,7 +37,6 @@ from .figures import figures
 from .text import MATHEMATICS
 
 PARTS = (
-    # First, as it refuses a step size that is not stable, which must be told before any long work.
     (sensing.sensing, sensing.sensing_coords),
     (drift.drift, drift.drift_coords),
     (escape.escape, escape.escape_coords),
@@ -49,8 +48,28 @@ PARTS = (
 """Every part's experiment, config -> {name: (axes, values, words)}, and the coordinates of its axes."""
 
 
+def check_step_sizes(config: Config) -> None:
+    """Every part's step size is stable on its data, which must be told before any long work.
+
+    The step sizes of `drift` need no data: the configuration refuses them.
+
+    Raises:
+        UserError: a step size above its limit.
+    """
+    one_point.check_one_point(config)
+    sparse.check_sparse(config)
+    curve.check_curve(config)
+    escape.check_escape(config)
+    sensing.check_sensing(config)
+
+
 def run(config: Config) -> xr.Dataset:
-    """All parts. The variables and the axes of a part begin with its name."""
+    """All parts. The variables and the axes of a part begin with its name.
+
+    Raises:
+        UserError: a step size above its limit, or too few draws that `drift` or `escape` can use.
+    """
+    check_step_sizes(config)
     found: dict[str, tuple[Any, ...]] = {}
     coords: dict[str, Any] = {}
     for experiment, axes in PARTS:
@@ -73,8 +92,10 @@ ASSAY = Assay(
         "quick": Config(),
         "full": Config(
             drift_sets=16,
+            escape_lr=(4e-3, 2e-3, 1e-3, 5e-4, 2.5e-4, 1.25e-4),
+            escape_runs=64,
             sensing_large=True,
-            curve_pairs=20,
+            curve_pairs=60,
             sparse_lr=5e-3,
             sparse_steps=1_200_000,
             sparse_sets=8,

@@ -112,7 +112,8 @@ class Config:
             raise ValueError(f"drift_lr needs two or more step sizes, each half of the one before, got {self.drift_lr}")
         if not 0 < min(self.drift_lr) <= max(self.drift_lr) <= DRIFT_LIMIT:
             raise ValueError(
-                f"drift_lr must be positive and at most {DRIFT_LIMIT:g}, the limit of stability, got {self.drift_lr}"
+                f"drift_lr must be positive and at most {DRIFT_LIMIT:g}, up to which SGD is surely stable, "
+                f"got {self.drift_lr}"
             )
         for name in ("drift_std", "escape_std"):
             if not getattr(self, name) > 0:

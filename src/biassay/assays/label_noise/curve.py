@@ -25,10 +25,12 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from ...dynamics import AbstractDynamics, LabelNoise
+from ...errors import UserError
 from ...problem import Problem, squared_error
 from ...simulation import PerSeed, Simulation, simulate
 from . import curve_shape
 from .config import Config
+from .limits import rounded_down
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
 
@@ -149,19 +151,26 @@ def recorded_steps(config: Config) -> tuple[list[int], list[int]]:
     return early.tolist(), late.tolist()
 
 
-def train(config: Config) -> Float[np.ndarray, "arm start step p"]:
-    """Every arm from every start: the parameters at the start and at every record.
+def check_curve(config: Config) -> None:
+    """SGD is stable on every single example, at every start.
 
     Raises:
-        ValueError: the step size is too large for one of the starts.
+        UserError: it need not be.
     """
+    theta = np.asarray(jax.vmap(lambda params: ravel_pytree(params)[0])(draw_starts(config)))
+    limit = 1 / float(np.max(squared_gradients(theta, ARMS[0])))
+    if not config.curve_lr < limit:
+        raise UserError(
+            f"curve_lr must be below {rounded_down(limit)}, where single examples are stable, got {config.curve_lr:g}"
+        )
+
+
+def train(config: Config) -> Float[np.ndarray, "arm start step p"]:
+    """Every arm from every start: the parameters at the start and at every record."""
     pairs = config.curve_pairs
     lanes = len(ARMS) * pairs
     start = jax.tree.map(lambda leaf: jnp.concatenate([leaf] * len(ARMS)), draw_starts(config))
     first = np.asarray(jax.vmap(lambda params: ravel_pytree(params)[0])(start))
-    limit = 1 / float(np.max(squared_gradients(first, ARMS[0])))
-    if not config.curve_lr < limit:
-        raise ValueError(f"curve_lr must be below {limit:.3g}, where single examples are stable, got {config.curve_lr}")
 
     def per_lane(of_arm: Callable[[Arm], float]) -> Array:
         return jnp.repeat(jnp.asarray([of_arm(arm) for arm in ARMS]), pairs)

@@ -33,6 +33,7 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float, PyTree
 
 from ...dynamics import AbstractDynamics, GradientDescent, IsotropicNoise, LabelNoise
+from ...errors import UserError
 from ...problem import Problem, squared_error
 from ...references import drift as drift_velocity
 from ...references import drift_flow, drift_time, output_jacobian, regularizer, residuals, to_zero_error
@@ -95,7 +96,7 @@ def draw_sets(config: Config) -> tuple[Problem, Network, Start, np.ndarray]:
     Every leaf has the leading axis `drift_set`.
 
     Raises:
-        ValueError: too few draws can be used.
+        UserError: too few draws can be used.
     """
     draws = _DRAWS + _DRAWS_A_SET * config.drift_sets
     rng = np.random.default_rng([config.seed, 1])
@@ -107,7 +108,7 @@ def draw_sets(config: Config) -> tuple[Problem, Network, Start, np.ndarray]:
     rough = (known.kappa(KAPPA_LR) > LARGEST_KAPPA) | (known.smallest < LEAST_EIGENVALUE)
     chosen = np.flatnonzero((known.residual < _ZERO) & ~rough)[: config.drift_sets]
     if chosen.size < config.drift_sets:
-        raise ValueError(f"drift_sets={config.drift_sets}: only {chosen.size} of {draws} draws qualify, ask for fewer")
+        raise UserError(f"drift_sets={config.drift_sets}: only {chosen.size} of {draws} draws qualify, ask for fewer")
     problem, start, known = jax.tree.map(lambda leaf: np.asarray(leaf)[chosen], (problem, start, known))
     return problem, start, known, chosen
 

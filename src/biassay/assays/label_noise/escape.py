@@ -9,9 +9,9 @@ size eta SGD runs for t = eta^-1.6 steps, so that the drift covers P_N grad reg 
 Draws from which the flow has not ended in the drift time 80 (about one in thirty: a unit is saturated, and its drift
 exponentially small) are passed over.
 
-The distance from the start has two parts: across the zero-error set the noise keeps
-a width of the order of eta^0.5, at stable points as well; along the set, in the null space of the start's Jacobian,
-nothing but the drift adds up. The exponents 0.5 and 0.4 are too near to be told apart, so the second part is judged.
+The distance from the start has two parts: across the zero-error set the noise keeps a width of the order of eta^0.5,
+at stable points as well; along the set, in the null space of the start's Jacobian, nothing but the drift adds up. The
+exponents 0.5 and 0.4 are too near to be told apart, so the second part is judged.
 """
 
 from __future__ import annotations
@@ -25,11 +25,13 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from ...dynamics import LabelNoise
+from ...errors import UserError
 from ...problem import Problem, squared_error
 from ...references import drift as drift_velocity
 from ...references import drift_flow, drift_time, output_jacobian, regularizer, residuals, tangent_part, to_zero_error
 from ...simulation import PerSeed, simulate
 from .config import Config
+from .limits import rounded_down
 from .networks import Network, tanh_network
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
@@ -113,38 +115,56 @@ def _flowed(params: Network, taus: Float[Array, " k"]) -> Float[Array, "run k"]:
     return jax.vmap(jax.vmap(one, (None, 0)), (0, None))(params, taus)
 
 
+def draw_unstable(config: Config) -> Network:
+    """Networks drawn from N(0, 1) and brought to zero error; some more than runs, as not every one can be used."""
+    draws = config.escape_runs + config.escape_runs // 4 + 8
+    rng = np.random.default_rng([config.seed, 2])
+    w, c = rng.normal(size=(draws, UNITS, len(POINT))), rng.normal(size=(draws, UNITS))
+    return _zero_error(Network(jnp.asarray(w), jnp.asarray(c)))
+
+
+def check_escape(config: Config) -> None:
+    """SGD is stable at every draw, and so at every start: the drift flow to the stable ones lowers reg.
+
+    Raises:
+        UserError: it need not be.
+    """
+    reg, *_ = _start(draw_unstable(config))
+    # One point and h - y -> (1 - 2 eta |grad h|^2) (h - y), where |grad h|^2 = reg.
+    limit = 1 / float(reg.max())
+    if not max(config.escape_lr) < limit:
+        raise UserError(
+            f"escape_lr must be below {rounded_down(limit)}, where SGD is stable at every start, "
+            f"got {max(config.escape_lr):g}"
+        )
+
+
 def draw_starts(config: Config) -> tuple[Network, np.ndarray]:
     """The unstable starts and then the stable ones, in one leading axis; and which draws they are (0, 1, ...).
 
     Raises:
-        ValueError: too few draws can be used.
+        UserError: too few draws can be used.
     """
     runs = config.escape_runs
-    draws = runs + runs // 4 + 8
-    rng = np.random.default_rng([config.seed, 2])
-    w, c = rng.normal(size=(draws, UNITS, len(POINT))), rng.normal(size=(draws, UNITS))
-    unstable = _zero_error(Network(jnp.asarray(w), jnp.asarray(c)))
+    unstable = draw_unstable(config)
+    draws = len(unstable.c)
     stable = _settled(unstable)
     _, _, share, error = _start(stable)
     chosen = np.flatnonzero((share < SETTLED) & (error < _ZERO))[:runs]
     if chosen.size < runs:
-        raise ValueError(f"escape_runs={runs}: only {chosen.size} of {draws} starts settle in time, ask for fewer")
+        raise UserError(f"escape_runs={runs}: only {chosen.size} of {draws} starts settle in time, ask for fewer")
     return jax.tree.map(lambda *leaves: np.concatenate([leaf[chosen] for leaf in leaves]), unstable, stable), chosen
 
 
 def escape(config: Config) -> Variables:
-    """Both kinds of starts at every step size.
+    """Both kinds of starts at every step size; `check_escape` says beforehand whether SGD is stable there.
 
     Raises:
-        ValueError: a step size at which SGD is unstable at one of the starts.
+        UserError: too few draws can be used.
     """
     runs, lrs = config.escape_runs, np.array(config.escape_lr)
     starts, chosen = draw_starts(config)
     reg, speed, share, error = (np.asarray(part).reshape(len(STARTS), runs) for part in _start(starts))
-    # One point and h - y -> (1 - 2 eta |grad h|^2) (h - y), where |grad h|^2 = reg.
-    limit = 1 / reg.max()
-    if not lrs.max() < limit:
-        raise ValueError(f"escape_lr must be below {limit:.3g}, where SGD is stable at every start, got {lrs.max():g}")
 
     def distance(lr: float) -> Distance:
         run = simulate(
@@ -175,6 +195,11 @@ def escape(config: Config) -> Variables:
             ("escape_lr", "escape_run"),
             np.asarray(_flowed(unstable, taus)).T,
             "the same distance along the set of the drift flow from the unstable start",
+        ),
+        "escape_slow_flow": (
+            ("escape_lr", "escape_run"),
+            np.asarray(_flowed(unstable, taus / 2)).T,
+            "the same of the flow at half the speed: after half the drift time",
         ),
         "escape_linear": (
             ("escape_lr", "escape_run"),

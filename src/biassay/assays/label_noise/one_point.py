@@ -25,11 +25,13 @@ from jax.flatten_util import ravel_pytree
 from jaxtyping import Array, Float
 
 from ...dynamics import LabelNoise
+from ...errors import UserError
 from ...problem import Problem, squared_error
 from ...references.label_noise_drift import drift_time
 from ...references.one_point import Activation, OnePoint, PointUnits
 from ...simulation import PerSeed, simulate
 from .config import Config
+from .limits import rounded_down
 from .networks import Network, logistic_network, tanh_network
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
@@ -87,6 +89,21 @@ def draw_starts(config: Config, setting: Setting) -> tuple[Network, PointUnits]:
     return Network(jnp.asarray(w), jnp.asarray(units.c)), units
 
 
+def check_one_point(config: Config) -> None:
+    """SGD is stable at every start of every setting.
+
+    Raises:
+        UserError: it need not be.
+    """
+    for setting in SETTINGS:
+        limit = 1 / float(np.max(setting.network.regularizer(draw_starts(config, setting)[1])))
+        if not config.point_lr < limit:
+            raise UserError(
+                f"point_lr must be below {rounded_down(limit)}, where SGD on {setting.name} is stable, "
+                f"got {config.point_lr:g}"
+            )
+
+
 def weights(problem: Problem, params: Network) -> Float[Array, " p"]:
     """All weights: w, c."""
     return ravel_pytree(params)[0]
@@ -125,9 +142,6 @@ def run_sgd(
 
     Returns:
         (setting, std) -> the units at every record, (start, record, unit), as they are: off zero error.
-
-    Raises:
-        ValueError: the step size is too large for one of the starts.
     """
     count = config.point_starts
     network, gradient = _NETWORKS[lanes[0][0].activation]
@@ -169,12 +183,6 @@ def one_point(config: Config) -> Variables:
     std = config.point_std
     tanh, *logistic = SETTINGS
     drawn = {setting.name: draw_starts(config, setting) for setting in SETTINGS}
-    for setting in SETTINGS:
-        limit = 1 / float(np.max(setting.network.regularizer(drawn[setting.name][1])))
-        if not config.point_lr < limit:
-            raise ValueError(
-                f"point_lr must be below {limit:.3g}, where SGD on {setting.name} is stable, got {config.point_lr}"
-            )
     starts = {name: network for name, (network, _) in drawn.items()}
     noisy = run_sgd(config, [(tanh, std), (tanh, 0.0)], starts)
     noisy |= run_sgd(config, [(setting, std) for setting in logistic], starts)

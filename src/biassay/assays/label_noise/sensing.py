@@ -32,6 +32,7 @@ from ...problem import Problem
 from ...references import largest_stable_lr
 from ...simulation import PerSeed, simulate
 from .config import Config
+from .limits import rounded_down
 from .sensing_flow import drift_curve
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
@@ -41,6 +42,7 @@ FITTED = 1e-12
 FITTING = 1e-6
 """Mean squared error at which the clock of the training error is read."""
 _RECORDS = 300
+_DRAWN = "for independently drawn batches"
 
 
 def training_error(problem: Problem, U: Float[Array, "d d"]) -> Float[Array, ""]:
@@ -67,16 +69,43 @@ def data_set(seed: int, d: int, rank: int, measurements: int, dtype: Any = np.fl
 def check_stable(field: str, lr: float, problems: list[Problem], d: int, batch: int) -> float:
     """The largest step size that is sure to be stable at U = I on every data set; `lr` of this field is not larger.
 
+    It is that for independently drawn batches, and stands for fixed windows of the measurements as well, for which
+    nothing is sure.
+
     Raises:
         UserError: it is.
     """
     limit = min(largest_stable_lr(problem, jnp.eye(d, dtype=problem.x.dtype), batch) for problem in problems)
     if lr > limit:
         raise UserError(
-            f"{field} must be at most {np.floor(limit * 1e5) / 1e5:g}, got {lr:g}: above it SGD with a batch of "
-            f"{batch} need not be stable at the start; take a smaller step or a larger batch"
+            f"{field} must be at most {rounded_down(limit)}, got {lr:g}: above it SGD with independently drawn batches "
+            f"of {batch} need not be stable at the start; take a smaller step or a larger batch"
         )
     return limit
+
+
+def data_sets(config: Config) -> list[Problem]:
+    """The data sets, one a seed."""
+    seeds = range(config.seed, config.seed + config.sensing_sets)
+    return [data_set(seed, config.sensing_d, config.sensing_rank, config.sensing_measurements) for seed in seeds]
+
+
+def large_data_set(config: Config) -> Problem:
+    """The large problem, in single precision."""
+    d, rank, n = config.sensing_large_d, config.sensing_large_rank, config.sensing_large_measurements
+    return data_set(config.seed, d, rank, n, np.float32)
+
+
+def check_sensing(config: Config) -> None:
+    """SGD is stable at the start on every data set, and on the large problem where it is asked for.
+
+    Raises:
+        UserError: it need not be.
+    """
+    check_stable("sensing_lr", config.sensing_lr, data_sets(config), config.sensing_d, config.sensing_batch)
+    if config.sensing_large:
+        d, batch = config.sensing_large_d, config.sensing_large_batch
+        check_stable("sensing_large_lr", config.sensing_large_lr, [large_data_set(config)], d, batch)
 
 
 class Arms(NamedTuple):
@@ -147,11 +176,8 @@ def first_below(steps: np.ndarray, values: np.ndarray, level: float) -> np.ndarr
 def sensing(config: Config) -> Variables:
     """The data sets at both step sizes, the times read off them, and the large problem where it is asked for."""
     d, n, batch = config.sensing_d, config.sensing_measurements, config.sensing_batch
-    seeds = range(config.seed, config.seed + config.sensing_sets)
-    problems = [data_set(seed, d, config.sensing_rank, n) for seed in seeds]
+    problems = data_sets(config)
     limit = check_stable("sensing_lr", config.sensing_lr, problems, d, batch)
-    # Before the runs below, so that a large step size which will not do is told at once.
-    in_large = large(config) if config.sensing_large else {}
 
     # eta brings the test error to 1 in a quarter of its steps; eta / 2 needs some four times as many for that.
     first = record_steps(config.sensing_steps)
@@ -185,7 +211,7 @@ def sensing(config: Config) -> Variables:
         "sensing_open": (("sensing_set",), leaves_choice, "fitted exactly without noise: the data set leaves a choice"),
         "sensing_share": ((), n / unknowns, "measurements over unknowns"),
         "sensing_truth": ((), float(config.sensing_rank), "nuclear norm of the target"),
-        "sensing_limit": ((), limit, "largest step size that is sure to be stable at the start"),
+        "sensing_limit": ((), limit, f"largest η sure to be stable at the start, {_DRAWN}"),
         "sensing_tau": (("sensing_record",), tau, "drift time η² s² t / B at the first step size"),
         "sensing_drift": (("sensing_set", "sensing_record"), drift, "|UUᵀ − X|² / |X|² along the drift equation"),
         "sensing_clock": (each, first_below(record, noisy["test"], 1.0), "steps until |UUᵀ − X|² < |X|²"),
@@ -198,17 +224,18 @@ def sensing(config: Config) -> Variables:
     for name, words in WORDS.items():
         found[f"sensing_{name}"] = ((*each, "sensing_record"), noisy[name], words)
         found[f"sensing_{name}_quiet"] = ((*path, "sensing_record"), quiet[name], f"{words}, without noise")
-    return found | in_large
+    return found | (large(config) if config.sensing_large else {})
 
 
 def large(config: Config) -> Variables:
     """The large problem, one run with noise and one without.
 
     A batch of neighbours lies in one piece in memory, and single precision does for errors of a percent: at d = 100 a
-    step waits for its batch, not for its products.
+    step waits for its batch, not for its products. Such fixed windows are not the independently drawn batches for which
+    the largest stable step size is a bound.
     """
     d, batch, lr = config.sensing_large_d, config.sensing_large_batch, config.sensing_large_lr
-    problem = data_set(config.seed, d, config.sensing_large_rank, config.sensing_large_measurements, np.float32)
+    problem = large_data_set(config)
     limit = check_stable("sensing_large_lr", lr, [problem], d, batch)
     record = record_steps(config.sensing_large_steps)
     arms = train(
@@ -225,7 +252,7 @@ def large(config: Config) -> Variables:
     found: Variables = {
         "sensing_large_step": (("sensing_large_record",), record, "steps taken"),
         "sensing_large_truth": ((), float(config.sensing_large_rank), "nuclear norm of the target"),
-        "sensing_large_limit": ((), limit, "largest step size that is sure to be stable at the start"),
+        "sensing_large_limit": ((), limit, f"largest η sure to be stable at the start, {_DRAWN}"),
     }
     for name, words in WORDS.items():
         found[f"sensing_large_{name}"] = (("sensing_large_record",), arms.noisy[name][0, 0], words)

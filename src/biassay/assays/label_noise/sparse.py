@@ -24,11 +24,13 @@ import numpy as np
 from jaxtyping import Array, Float, Int, Key, PyTree, Scalar
 
 from ...dynamics import AbstractDynamics
+from ...errors import UserError
 from ...models.diagonal import diagonal, diagonal_gradient, quarter_squared_error
 from ...problem import Batch, Problem
 from ...references import diagonal_drift, drift_time, first_drift_time, least_regularizer
 from ...simulation import PerSeed, simulate
 from .config import Config
+from .limits import rounded_down
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
 
@@ -120,6 +122,20 @@ def stability_limit(x: Float[np.ndarray, "sets n d"]) -> float:
     return float(x.shape[1] / np.linalg.norm(x, 2, axis=(1, 2)).max() ** 2)
 
 
+def check_sparse(config: Config) -> None:
+    """Gradient descent is stable at a solution as large as the start.
+
+    Raises:
+        UserError: it is not.
+    """
+    limit = stability_limit(draw_equations(config)[0])
+    if not config.sparse_lr < limit:
+        raise UserError(
+            f"sparse_lr must be below {rounded_down(limit)}, where gradient descent on these data is stable, "
+            f"got {config.sparse_lr:g}"
+        )
+
+
 def train(
     config: Config, x: Float[np.ndarray, "sets n d"], truth: Float[np.ndarray, " d"]
 ) -> tuple[dict[str, np.ndarray], Float[np.ndarray, "arms sets d"]]:
@@ -164,17 +180,8 @@ def equations_problem(x: Float[np.ndarray, "lanes n d"], truth: Float[np.ndarray
 
 
 def sparse(config: Config) -> Variables:
-    """All arms on all data sets, the exact path of the drift, and the linear program.
-
-    Raises:
-        ValueError: the step size is above the limit of stability.
-    """
+    """All arms on all data sets, the exact path of the drift, and the linear program."""
     x, truth = draw_equations(config)
-    if config.sparse_lr >= (limit := stability_limit(x)):
-        raise ValueError(
-            f"sparse_lr must be below {limit:.3g}, where gradient descent on these data is stable, "
-            f"got {config.sparse_lr}"
-        )
     path, v = train(config, x, truth)
     steps, own = recorded_steps(config), ("sparse_arm", "sparse_set")
     return {

@@ -49,7 +49,7 @@ def record_times(config: Config) -> np.ndarray:
 
 def draw(config: Config) -> Network:
     """Weights ~ N(0, 1), with the leading axis (seed,)."""
-    rngs = [np.random.default_rng([config.seed + i, 6]) for i in range(config.seeds)]
+    rngs = [np.random.default_rng([config.seed + i, 7]) for i in range(config.seeds)]
     w, c = zip(*((rng.normal(size=(UNITS, X.shape[1])), rng.normal(size=UNITS)) for rng in rngs), strict=True)
     return Network(jnp.asarray(w), jnp.asarray(c))
 
