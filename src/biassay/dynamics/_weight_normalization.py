@@ -100,7 +100,7 @@ def weight_normalization(
         raise ValueError(f"form must be linear or exponential, got {form!r}")
     # A ratio that is being traced, as in a sweep, cannot be looked at.
     known = isinstance(ratio, Real | np.ndarray | jax.Array) and not isinstance(ratio, Tracer)
-    if known and not (np.isfinite(ratio).all() and (np.asarray(ratio) >= 0).all()):
+    if known and not all(0 <= value < np.inf for value in np.asarray(ratio, float).ravel()):
         raise ValueError(f"ratio must be finite and not negative, got {ratio}")
     wrapped = optax.with_extra_args_support(inner)
     units = () if axis is None else (axis,) if isinstance(axis, int) else axis
