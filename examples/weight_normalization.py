@@ -28,5 +28,5 @@ for name, optimizer in optimizers.items():
     result = ba.simulate(problem, ba.Optax(optimizer), start, steps=20_000)
     x, limit = np.asarray(coefficients(result.params[0], depth=2)), limits[name].x[0]
     errors[name], exact = (np.linalg.norm(found - sparse) / np.linalg.norm(sparse) for found in (x, limit))
-    residual = np.linalg.norm(A @ (x - sparse))  # with a small ratio it falls like 1 / steps: this run is not finished
+    residual = np.linalg.norm(A @ (x - sparse))  # with a small ratio it falls slowly: this run is not finished
     print(f"{name}: relative error {errors[name]:.1g} at residual {residual:.0e}; exact limit of its flow {exact:.1g}")

@@ -139,8 +139,9 @@ def _refitted(u: Float[Array, "lane d"], truth: Float[Array, "lane d"], k: int) 
 
 
 @eqx.filter_jit
-def _prox(penalty: Penalty, w: Float[Array, "*#shape"], t: Float[Array, "*#shape"]) -> Float[Array, "*shape"]:
-    return penalty.prox(w, t)
+def _prox(penalty: Penalty, truth: Float[Array, "seed d"], t: Float[Array, "lam 1 1"]) -> Float[Array, "lam seed d"]:
+    """prox_t(w*) for every strength."""
+    return penalty.prox(jnp.broadcast_to(truth, (len(t), *truth.shape)), t)
 
 
 @eqx.filter_jit
