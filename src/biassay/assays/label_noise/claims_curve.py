@@ -118,7 +118,7 @@ CLAIMS = (
     ),
     Claim(
         name="relu-shape-convexity",
-        says="Under label noise the curve changes its convexity as rarely as the points allow, to one.",
+        says="Under label noise the mean number of changes of convexity is within one of the polyline's.",
         provenance="read",
         measure=turns_beyond_least(_NOISE),
         region=(-1.0, 1.0),

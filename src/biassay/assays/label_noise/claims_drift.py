@@ -156,7 +156,7 @@ CLAIMS = (
     ),
     Claim(
         name="drift-isotropic",
-        says="Isotropic noise of the same total variance has no drift along the flow that this many runs can tell.",
+        says="Under isotropic noise of the same total variance the mean is within three standard errors of zero.",
         measure=isotropic_in_errors,
         region=(-3.0, 3.0),
         statistic="every",

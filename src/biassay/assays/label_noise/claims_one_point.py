@@ -81,7 +81,7 @@ NO_NOISE = "SGD without noise, which stays where it was put"
 CLAIMS = (
     Claim(
         name="tanh-one-unit",
-        says="On one point label noise leaves a tanh network with one active unit; the others become zero.",
+        says="On one point the drift equation of label noise ends with one active tanh unit; the others become zero.",
         provenance="derived",
         measure=tanh_units,
         region=(1.0, 1.0),
@@ -93,7 +93,7 @@ CLAIMS = (
     ),
     Claim(
         name="tanh-one-unit-reg",
-        says="On one point with y = 1 and |x|² = 1.5 a tanh network ends at the least reg, 2 √3.75 − 3 = 0.8730.",
+        says="With y = 1 and |x|² = 1.5 the drift of a tanh network ends at the least reg, 2 √3.75 − 3 = 0.8730.",
         provenance="derived",
         measure=lambda data: data["point_reg"].sel(point_setting=_TANH).isel(point_tau=-1).values,
         region=(0.8710, 0.8750),
@@ -105,7 +105,7 @@ CLAIMS = (
     ),
     Claim(
         name="logistic-two",
-        says="On one point the units of a stable logistic network take at most two values of activation and weight.",
+        says="On one point the units of a logistic network where its drift ends take at most two values.",
         provenance="read",
         measure=pairs_of_logistic("point"),
         region=(-np.inf, 2.0),

@@ -86,11 +86,11 @@ def units(data: xr.Dataset) -> Figure:
 
     return Figure(
         name="one-point-units",
-        title="On one point label noise leaves units of one or two kinds",
+        title="On one point the drift of label noise ends at units of one or two kinds",
         caption=(
-            f"Every unit of {data.sizes['point_start']} networks. Without noise SGD stays where it was put. Under "
-            "label noise one tanh unit is left, of either sign, and the others are zero. Logistic units end all equal, "
-            "or one against the others; SGD has not got there when it ends."
+            f"Every unit of {data.sizes['point_start']} networks. Without noise SGD stays where it was put. At the "
+            "end of the drift equation one tanh unit is left, of either sign, and the others are zero; logistic units "
+            "are all equal, or one against the others. SGD has not got there when it ends."
         ),
         panels=tuple(panel(name) for name in data["point_setting"].values),
         columns=3,

@@ -34,7 +34,7 @@ $$\mathrm{E} [P_N \, \Delta \theta] = - (c \, \eta)^2 \, \frac{s^2}{B} \, P_N \n
 \frac{d \theta}{d \tau} = - P_N \nabla \mathrm{reg}(\theta), \qquad \tau = (c \, \eta)^2 \, \frac{s^2}{B} \, t .$$
 
 So the time of the drift goes with $1 / \eta^2$ steps. The correction is of relative size $O(\eta \,
-(\lambda_\mathrm{max}(G) + \max_i |g_i|^2 / B))$. Stability of SGD itself asks for $c \, \eta \,
+(\lambda_\mathrm{max}(G) + \max_i |g_i|^2 / B))$. Stability of SGD itself is ensured by $c \, \eta \,
 (\lambda_\mathrm{max}(G) + \max_i |g_i|^2 / B) < 1$. A model that is linear in what is trained has a constant
 $\mathrm{reg}$ and does not drift.
 """

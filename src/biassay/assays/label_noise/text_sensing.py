@@ -27,7 +27,9 @@ squared error on the measurements against clean labels, and the nuclear norm. Th
 between two records on a logarithmic scale, at $\eta$ and at $\eta/2$. The drift equation
 $\dot U = -P_N \nabla \mathrm{reg}$ is integrated from where the run without noise ends.
 
-**Control.** The same SGD without noise in the labels, and the time in which it fits.
+**Control.** The same SGD without noise in the labels, and the time in which it fits. Its test error must be above 10 on
+every data set, a bound that was set on one. On the default data sets it is 8.9 to 12.7, more than a thousand times that
+with noise, and below 10 on some: by the rule set beforehand the verdict is *unclear*.
 
 **How to read it.**
 
