@@ -1,4 +1,4 @@
-"""Figures of the part `curve` of the assay `label-noise`: the curves, and their shape along the runs."""
+"""Figures of the part `curve` of the assay `label-noise`: the curves, their shape and their error along the runs."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def curves(data: xr.Dataset) -> Figure:
             "ReLU networks on 12 points, from the first starts. Without noise (control) the curve keeps bends that the "
             "points do not ask for; with label noise it ends near the polyline. Last panel, the first start again: "
             "with one layer trained noise does not straighten the curve. Every network was trained for as many steps, "
-            "the last quarter of them without noise; with noise the curves still miss the points by about 0.02."
+            "the last quarter of them without noise; after noise the curves still miss the points by about 0.02."
         ),
         panels=(
             *(
@@ -68,20 +68,24 @@ def curves(data: xr.Dataset) -> Figure:
 
 
 def shapes(data: xr.Dataset) -> Figure:
-    """The length of every curve at the end; variation of the slope, changes of convexity and reg along the runs."""
+    """The length of every curve at the end; its shape, reg and the training error along the runs."""
     polyline, turns = float(data["curve_polyline"]), float(data["curve_least_turns"])
     shorter = int((data["curve_length"].sel(curve_arm="noise").isel(curve_step=-1) < polyline).sum())
     unshaped = data["curve_variation"].sel(curve_arm="no noise").isel(curve_step=-1).mean().item()
+    error = data["curve_error"].sel(curve_arm="noise").median("curve_start").values
+    last_noisy = np.flatnonzero(data["curve_step"] <= _QUIET_FROM * data["curve_step"][-1])[-1]
     return Figure(
         name="curve-shapes",
-        title="Label noise makes the curve shorter and straighter",
+        title="Label noise makes the curve shorter and straighter, while it keeps the training error up",
         caption=(
             f"{data.sizes['curve_start']} starts. Upper left: how much longer than the polyline through the points, of "
             f"length {polyline:.3f}, each curve is at the end, beside the curve without noise from the same start; "
             f"{shorter} of the curves after noise are shorter than the polyline, as they still miss the points a "
             "little. The others: median and 90 % band along the runs. reg, over the trained parameters, and with it "
-            "the bends fall only with noise and both layers trained. While the noise is on it keeps the error at the "
-            "points up (last panel); once it is off the curve fits. Shaded: what the claims ask of the mean at the end."
+            "the bends fall while the noise is on, and only with both layers trained. Meanwhile the noise keeps the "
+            f"error up: with both layers trained its median is still {error[last_noisy]:.2g} at the last step with "
+            f"noise. After the noise is switched off the curve fits, to {error[-1]:.1g} at the end. Shaded: what the "
+            "claims ask of the mean at the end."
         ),
         panels=(
             _lengths(data, polyline),
@@ -102,8 +106,9 @@ def shapes(data: xr.Dataset) -> Figure:
                 region_label="least ± 1",
             ),
             _along(data, "reg", title="The regularizer", ylabel="reg"),
-            _along(data, "error", title="Error at the points", ylabel="mean of (f − y)²"),
+            _along(data, "error", title="Training error", ylabel="mean of (f − y)²", yscale="log"),
         ),
+        columns=3,
     )
 
 
@@ -134,5 +139,7 @@ def _along(data: xr.Dataset, name: str, **words: Any) -> Panel:
     values = data[f"curve_{name}"].isel(curve_step=slice(1, None)).transpose("curve_start", ...)
     bands = [quantile_band(steps, values.sel(curve_arm=arm).values, arm, role) for arm, role in _ROLES.items()]
     top = 1.05 * float(values.quantile(0.95, "curve_start").max())
-    quiet = Line(2 * [_QUIET_FROM * steps[-1]], [0.0, top], "noise off from here", "reference")
-    return Panel(xlabel="steps", xscale="log", ylim=(0.0, top), series=(*bands, quiet), **words)
+    # A logarithmic axis has no 0.
+    bottom = float(values.quantile(0.05, "curve_start").min()) if words.get("yscale") == "log" else 0.0
+    quiet = Line(2 * [_QUIET_FROM * steps[-1]], [bottom, top], "noise off from here", "reference")
+    return Panel(xlabel="steps", xscale="log", ylim=(bottom, top), series=(*bands, quiet), **words)
