@@ -1,7 +1,7 @@
 """What the part `one_point` of the assay `label-noise` claims, and the control of each claim.
 
-What label noise ends at is judged where the drift equation ends, at times that SGD does not reach; that SGD follows the
-drift equation is judged beside it, at the drift time where SGD ends.
+What label noise ends at is judged where the drift equation ends, at times that SGD does not reach; of SGD itself, at
+the drift time where it ends, the number of active tanh units and that it follows the drift equation.
 """
 
 from __future__ import annotations
@@ -58,10 +58,19 @@ def slope_at_end(data: xr.Dataset, name: str) -> np.ndarray:
     return _logistic(data, name)[..., -1].ravel()
 
 
-def tanh_units(data: xr.Dataset) -> np.ndarray:
-    """Active tanh units at the end of the drift equation."""
-    end = data.sel(point_setting=_TANH)
-    return active_units(end["point_a"].values, end["point_c"].values)
+def tanh_units(prefix: str) -> Measure:
+    """Active tanh units at the end of the drift equation (`point`) or of SGD (`point_sgd`), one number a start."""
+
+    def measure(data: xr.Dataset) -> np.ndarray:
+        end = data.sel(point_setting=_TANH)
+        return active_units(end[f"{prefix}_a"].values, end[f"{prefix}_c"].values)
+
+    return measure
+
+
+def quiet_units(data: xr.Dataset) -> np.ndarray:
+    """Active tanh units at the end of SGD without noise."""
+    return active_units(data["point_quiet_a"].values, data["point_quiet_c"].values)
 
 
 def reg_ratio(doublings: int) -> Measure:
@@ -83,9 +92,21 @@ CLAIMS = (
         name="tanh-one-unit",
         says="On one point the drift equation of label noise ends with one active tanh unit; the others become zero.",
         provenance="derived",
-        measure=tanh_units,
+        measure=tanh_units("point"),
         region=(1.0, 1.0),
-        control=lambda data: active_units(data["point_quiet_a"].values, data["point_quiet_c"].values),
+        control=quiet_units,
+        control_says=NO_NOISE,
+        control_region=(3.0, np.inf),
+        unit="units larger than 0.01",
+        **ONE_POINT,
+    ),
+    Claim(
+        name="tanh-one-unit-sgd",
+        says="On one point SGD with noisy labels has come to one active tanh unit by the drift time where it ends.",
+        provenance="derived",
+        measure=tanh_units("point_sgd"),
+        region=(1.0, 1.0),
+        control=quiet_units,
         control_says=NO_NOISE,
         control_region=(3.0, np.inf),
         unit="units larger than 0.01",

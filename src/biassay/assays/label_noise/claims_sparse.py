@@ -68,6 +68,7 @@ CLAIMS = (
         control_region=(-0.1, 0.1),
         unit="log₂ of the ratio of the steps to a squared error below 1",
         **EVERY_SET,
+        **RECOVERABLE,
     ),
     Claim(
         name="vv-clock-exact",
@@ -81,5 +82,6 @@ CLAIMS = (
         control_region=(4.0, np.inf),
         unit="steps to a squared error below 1, SGD over drift equation",
         **EVERY_SET,
+        **RECOVERABLE,
     ),
 )

@@ -16,9 +16,19 @@ _SHOWN_SLOPES = (
 )
 
 
+_CLAIMED, _CONTROL = slice(0, 3), slice(3, 4)
+"""The distances from the unstable start, and that from the stable start."""
+
+
 def figures(data: xr.Dataset) -> tuple[Figure, ...]:
-    """One figure of three panels."""
+    """One figure of four panels."""
     return (escape(data),)
+
+
+def _standard_error(samples: np.ndarray) -> np.ndarray:
+    """Of the mean over the last axis, (..., run); 0 where there is one run."""
+    runs = samples.shape[-1]
+    return samples.std(axis=-1, ddof=1) / np.sqrt(runs) if runs > 1 else np.zeros(samples.shape[:-1])
 
 
 def escape(data: xr.Dataset) -> Figure:
@@ -29,26 +39,34 @@ def escape(data: xr.Dataset) -> Figure:
     power = np.median(tangent[-1]) * (lr / lr[-1]) ** 0.4
 
     found = np.stack([slopes(data, name, start) for _, name, start in _SHOWN_SLOPES])
-    error = found.std(axis=1, ddof=1) / np.sqrt(found.shape[1]) if found.shape[1] > 1 else np.zeros(len(found))
+    mean, error = found.mean(axis=1), _standard_error(found)
+
+    def exponents(which: slice) -> Points:
+        """Mean exponent and two standard errors of some of the distances."""
+        words = [words for words, *_ in _SHOWN_SLOPES[which]]
+        role = "control" if which == _CONTROL else "result"
+        return Points(words, mean[which], "", role, (mean - 2 * error)[which], (mean + 2 * error)[which])
 
     loss = distances(data, "escape_loss", "unstable")
-    loss_error = loss.std(axis=1) / np.sqrt(loss.shape[1])
     mean_loss = loss.mean(axis=1)
+    # Standard errors of the mean's logarithm: on this axis a bar of mean - 2 s.e. could end below 0.
+    factor = np.exp(2 * _standard_error(loss) / mean_loss)
     line = np.exp(np.mean(np.log(mean_loss / lr))) * lr
     wide = (lr[-1] / 3, 3 * lr[0])
     return Figure(
         name="escape",
         title="Label noise leaves an unstable zero-error point, and stays at a stable one",
         caption=(
-            f"A tanh network on one point, η^−1.6 steps, {tangent.shape[1]} starts. Left: distance from the start; "
+            f"A tanh network on one point, η⁻¹·⁶ steps, {tangent.shape[1]} starts. Upper left: distance from the start; "
             "bands hold 90 % of the runs. Along the zero-error set the unstable start is left as the drift flow says "
             "and the stable one is not; the whole distance from the stable start is the noise's width across the set. "
-            "Middle: exponents of η, one slope a run, mean and two standard errors; the first is claimed to lie in the "
-            "region, the last is the control. Right: the squared error at the end, which is of the order of η."
+            "Upper right: exponents of η, one slope a run, mean and two standard errors; the first is claimed to lie "
+            "in the region. Lower left: the same of the control, on a scale of its own. Lower right: the squared error "
+            "at the end, which is of the order of η; mean over the runs, and two standard errors of its logarithm."
         ),
         panels=(
             Panel(
-                title="Distance after η^−1.6 steps",
+                title="Distance after η⁻¹·⁶ steps",
                 xlabel="step size η",
                 ylabel="distance from the start",
                 xscale="log",
@@ -57,7 +75,7 @@ def escape(data: xr.Dataset) -> Figure:
                 series=(
                     quantile_band(lr, tangent.T, "unstable, along the set", "result"),
                     Points(lr, np.median(flow, axis=0), "drift flow, median", "third"),
-                    Line(lr, power, "∝ η^0.4", "reference"),
+                    Line(lr, power, "∝ η⁰·⁴", "reference"),
                     quantile_band(lr, distances(data, "escape_raw", "stable").T, "stable, whole distance", "second"),
                     quantile_band(
                         lr, distances(data, "escape_tangent", "stable").T, "stable, along the set", "control"
@@ -65,20 +83,20 @@ def escape(data: xr.Dataset) -> Figure:
                 ),
             ),
             Panel(
-                title="Exponents of η",
+                title="Exponents of η, unstable start",
                 xlabel="start, what is measured",
                 ylabel="exponent",
                 region=(0.38, 0.42),
-                series=(
-                    Points(
-                        [words for words, _, _ in _SHOWN_SLOPES],
-                        found.mean(axis=1),
-                        "",
-                        "result",
-                        found.mean(axis=1) - 2 * error,
-                        found.mean(axis=1) + 2 * error,
-                    ),
-                ),
+                series=(exponents(_CLAIMED),),
+            ),
+            Panel(
+                title="Exponent of η, stable start",
+                xlabel="start, what is measured",
+                ylabel="exponent",
+                ylim=(0.0, 2.0),
+                region=(0.6, np.inf),
+                region_label="asked of the control",
+                series=(exponents(_CONTROL),),
             ),
             Panel(
                 title="Error left, unstable start",
@@ -94,11 +112,10 @@ def escape(data: xr.Dataset) -> Figure:
                         mean_loss,
                         "mean over the runs",
                         "result",
-                        np.maximum(mean_loss - 2 * loss_error, mean_loss / 4),
-                        mean_loss + 2 * loss_error,
+                        mean_loss / factor,
+                        mean_loss * factor,
                     ),
                 ),
             ),
         ),
-        columns=3,
     )

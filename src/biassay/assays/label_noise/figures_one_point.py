@@ -90,7 +90,7 @@ def units(data: xr.Dataset) -> Figure:
         caption=(
             f"Every unit of {data.sizes['point_start']} networks. Without noise SGD stays where it was put. At the "
             "end of the drift equation one tanh unit is left, of either sign, and the others are zero; logistic units "
-            "are all equal, or one against the others. SGD has not got there when it ends."
+            "are all equal, or one against the others. When SGD ends, tanh units have got there, logistic ones not."
         ),
         panels=tuple(panel(name) for name in data["point_setting"].values),
         columns=3,

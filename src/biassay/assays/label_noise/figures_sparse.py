@@ -78,7 +78,7 @@ def recovery(data: xr.Dataset) -> Figure:
                 title="Entries at the end",
                 xlabel="entry, in the order described",
                 ylabel="v.v",
-                series=(Line(place, target[shown], "target", "reference"), *found),
+                series=(Points(place - 0.3, target[shown], "target", "reference"), *found),
             ),
         ),
     )
