@@ -253,27 +253,28 @@ def test_descent_is_the_two_lines_of_its_mathematics(data):
 def test_steps_are_counted_where_the_residual_was_reached(data):
     path, steps = data["descent_path"], data["descent_steps"]
     reached = (path < REACHED).any("descent_step")
+    assert 0 < reached.sum() < reached.size
     np.testing.assert_array_equal(np.isfinite(steps), reached)
     first = path["descent_step"].where(path < REACHED).min("descent_step")
     np.testing.assert_array_equal(steps.transpose(*first.dims), first)
+    left = data["descent_left"].fillna(np.inf)
+    assert (left <= steps.fillna(np.inf)).all()
+    assert (left < steps).any()
 
 
 def test_speed_counts_a_run_that_never_arrives_as_slower_than_one_that_does(data):
     """Made-up counts of steps: who is first; pairs of which neither arrived, ties, and what was not run."""
 
-    def made(tiny=700, **counts):
+    def made(left=(100, 700), **counts):
+        """left: steps of plain descent and of ratio 0.1 to leave the start."""
         names = {"plain": PLAIN, "one": ONE, "tenth": TENTH}
-        values = np.full((16, 3, 2, 2, 1), np.nan)
+        values, leaving = np.full((2, 16, 3, 2, 2, 1), np.nan)
         for k, name in enumerate(names):
             values[:, k] = np.asarray(counts.get(name, np.nan))
-        values[:, 0, 0] = tiny  # plain descent from the tiny start, in the control
+        leaving[:, 0], leaving[:, 2] = left
+        own = ("descent_seed", "descent_arm", "descent_alpha", "descent_lr", "descent_depth")
         return xr.Dataset(
-            {
-                "descent_steps": (
-                    ("descent_seed", "descent_arm", "descent_alpha", "descent_lr", "descent_depth"),
-                    values,
-                )
-            },
+            {"descent_steps": (own, values), "descent_left": (own, leaving)},
             {
                 "descent_arm": list(names.values()),
                 "descent_alpha": [1e-3, 0.07],
@@ -293,14 +294,16 @@ def test_speed_counts_a_run_that_never_arrives_as_slower_than_one_that_does(data
     one_tie = made(plain=500, one=400)
     one_tie["descent_steps"][0, 1] = 500
     assert practical.judge(one_tie).reason == "1 of 16 seeds diverged"
-    short = practical.judge(made(tiny=np.nan, plain=500, one=400))
-    assert short.reason == "the control gave no finite value", "plain descent did not arrive in the control either"
-    assert practical.judge(made(plain=800, one=400, tenth=300)).outcome == "vacuous", "the control is fast as well"
+    short = practical.judge(made(left=(np.nan, np.nan), plain=500, one=400))
+    assert short.reason == "the control gave no finite value", "neither left its start"
+    assert practical.judge(made(left=(700, 100), plain=500, one=400)).outcome == "vacuous", (
+        "the control is fast as well"
+    )
     assert practical.judge(made(plain=500, one=400).assign_coords(descent_alpha=[1e-3, 0.5])).outcome == "unclear"
 
     own = CLAIMS["speed-practical-own-step"]
-    lrs = made(tiny=[[500], [400]], plain=[[[500], [400]]], one=[[[450], [450]]])
-    fast_at_its_own = made(tiny=[[900], [700]], tenth=[[[600], [800]]], one=100, plain=500)
+    lrs = made(plain=[[[500], [400]]], one=[[[450], [450]]])
+    fast_at_its_own = made(left=([[900], [700]], [[600], [800]]), one=100, plain=500)
     assert own.judge(fast_at_its_own).outcome == "vacuous"
     assert practical.judge(fast_at_its_own).outcome == "holds", "at the one step size its control is slower"
     assert own.judge(lrs).outcome == "fails"

@@ -13,6 +13,7 @@ import xarray as xr
 
 from ...claims import Claim, Measure
 from .config import JUDGED_Q, PRACTICAL, SPEED_LR, TINY
+from .descent import LEFT
 from .flows import COMPARABLE, DISTINCT
 from .identity import AS_PLAIN, FINISHED, NOT_PLAIN
 
@@ -292,7 +293,9 @@ FLOWS = (
 # --- the speed of gradient descent ------------------------------------------------------------------------------------
 
 
-def steps_needed(data: xr.Dataset, arm: str, alpha: float, own_step: bool = False) -> np.ndarray:
+def steps_needed(
+    data: xr.Dataset, arm: str, alpha: float, own_step: bool = False, counted: str = "descent_steps"
+) -> np.ndarray:
     """Steps to the residual 1e-6 at depth 2, inf where it was not reached and NaN where this was not run.
 
     With `own_step` the fewest over all step sizes, else those at the step size of the comparison.
@@ -300,21 +303,21 @@ def steps_needed(data: xr.Dataset, arm: str, alpha: float, own_step: bool = Fals
     wanted = {"descent_arm": arm, "descent_alpha": alpha, "descent_depth": 2}
     if not own_step:
         wanted["descent_lr"] = SPEED_LR
-    steps = data["descent_steps"]
+    steps = data[counted]
     if any(not (steps[name] == value).any() for name, value in wanted.items()):
         return np.full(steps.sizes["descent_seed"], np.nan)
     steps = steps.sel(wanted).fillna(np.inf)
     return (steps.min("descent_lr") if own_step else steps).values
 
 
-def _faster(arm: str, alpha: float, own_step: bool = False) -> Measure:
+def _faster(arm: str, alpha: float, own_step: bool = False, counted: str = "descent_steps") -> Measure:
     """Whether weight normalization needs fewer steps than plain descent.
 
     NaN, which way it is not known, where neither arrived or where both did between the same two records.
     """
 
     def measure(data: xr.Dataset) -> np.ndarray:
-        normalized, plain = (steps_needed(data, name, alpha, own_step) for name in (arm, PLAIN))
+        normalized, plain = (steps_needed(data, name, alpha, own_step, counted) for name in (arm, PLAIN))
         known = ~(np.isnan(normalized) | np.isnan(plain)) & (normalized != plain)
         return np.where(known, normalized < plain, np.nan)
 
@@ -329,10 +332,14 @@ SPEED: dict[str, Any] = {
     "min_seeds": 16,
     "unit": "share of the systems",
 }
-_TINY_SAYS = f"ratio 0.1 from a tiny start, α = {TINY:g}, which hardly leaves it, where plain descent has to arrive"
-ONE_STEP: dict[str, Any] = {"control": _faster(TENTH, TINY), "control_says": _TINY_SAYS, **SPEED}
+_TINY_SAYS = f"ratio 0.1 from a tiny start, α = {TINY:g}, which it leaves late: steps to the residual {LEFT:g}"
+ONE_STEP: dict[str, Any] = {
+    "control": _faster(TENTH, TINY, counted="descent_left"),
+    "control_says": _TINY_SAYS,
+    **SPEED,
+}
 OWN_STEP: dict[str, Any] = {
-    "control": _faster(TENTH, TINY, own_step=True),
+    "control": _faster(TENTH, TINY, own_step=True, counted="descent_left"),
     "control_says": _TINY_SAYS + ", each at its best step size",
     **SPEED,
 }
@@ -350,14 +357,14 @@ DESCENT = (
         name="speed-practical-small-ratio",
         says=_SAYS + f"ratio 0.1, than without, from α = {PRACTICAL:g} at the same step size {SPEED_LR:g}.",
         measure=_faster(TENTH, PRACTICAL),
-        recorded="unclear",
+        recorded="fails",
         **ONE_STEP,
     ),
     Claim(
         name="speed-practical-own-step",
         says=_SAYS + f"ratio 1, than without, from α = {PRACTICAL:g}, each at its best step size.",
         measure=_faster(ONE, PRACTICAL, own_step=True),
-        recorded="unclear",
+        recorded="fails",
         **OWN_STEP,
     ),
     Claim(

@@ -22,6 +22,8 @@ from .systems import Variables, draw_systems
 
 REACHED = 1e-6
 """The residual |A x - y| whose number of steps is counted."""
+LEFT = 1e-2
+"""A run has left its start, where the residual is |y|, about 2, once its residual is below this."""
 
 _RECORDS = 240
 
@@ -77,12 +79,16 @@ def descent(config: Config) -> Variables:
         return np.concatenate(path, axis=1), plus - minus, np.concatenate([of_plain, length], axis=1)
 
     path, x, length = (np.stack(part, axis=4) for part in zip(*map(at, config.descent_depth), strict=True))
-    below = path < REACHED
-    reached = np.where(below.any(axis=-1), np.array(steps, float)[below.argmax(axis=-1)], np.nan)
+
+    def first_below(level: float) -> np.ndarray:
+        below = path < level
+        return np.where(below.any(axis=-1), np.array(steps, float)[below.argmax(axis=-1)], np.nan)
+
     own = ("descent_seed", "descent_arm", "descent_alpha", "descent_lr", "descent_depth")
     return {
         "descent_path": ((*own, "descent_step"), path, "residual |A x − y| along gradient descent"),
-        "descent_steps": (own, reached, f"steps to the residual {REACHED:g}, where it was reached"),
+        "descent_steps": (own, first_below(REACHED), f"steps to the residual {REACHED:g}, where it was reached"),
+        "descent_left": (own, first_below(LEFT), f"steps to the residual {LEFT:g}, where it was reached"),
         "descent_residual": (own, path[..., -1], "residual |A x − y| after the last step"),
         "descent_error": (own, systems.error(x), "relative error after the last step"),
         "descent_length": (own, length, "|v| after the last step"),

@@ -114,14 +114,17 @@ def robustness(data: xr.Dataset) -> Figure:
 
 
 def _flow_words(data: xr.Dataset) -> str:
-    """What the points are, with the residual of every one of them."""
+    """What the points are, with the residuals of those that are not finished."""
     if 2 not in data["flow_depth"]:
         return ""
     rows = []
     for name in map(str, data["flow_arm"].values):
         largest = data["flow_residual"].sel(flow_arm=name, flow_depth=2).max("seed")
-        rows += [f"{name}, α = {float(r.flow_alpha):g}: {float(r):.0e}" for r in largest]
-    return f"Points: the integrated flow when it was stopped; its largest residual |A x − y|: {'; '.join(rows)}."
+        rows += [f"{name}, α = {float(r.flow_alpha):g}: {float(r):.0e}" for r in largest if not r < COMPARABLE]
+    told = f"below {COMPARABLE:g}" + (f" but for {'; '.join(rows)}" if rows else "")
+    return (
+        f"Points: the integrated flow when it was stopped. Its residuals |A x − y|, the largest of the systems: {told}."
+    )
 
 
 def effective_start(data: xr.Dataset) -> Figure:
