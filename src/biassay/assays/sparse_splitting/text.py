@@ -113,7 +113,7 @@ be a stronger rival; it is not run. Each penalty is judged at the $\lambda$ with
 - Where $u = 0$ the refit is 0 as well, so that its error is 1; such dead starts are counted in the captions.
 - Angles are computed as $2 \, \mathrm{atan2}(|p - q|, |p + q|)$, exact to rounding where an arccos gives some
   $10^{-8}$.
-- The bound 0.003 on the angle of $\ell_1$ and transformed $\ell_1$ was set from trial runs, before the seeds that judge;
-  it is no property of the method. The bias formula says which truths exceed it.
+- The bound 0.003 on the angle of $\ell_1$ and transformed $\ell_1$ was set from trial runs, before the seeds that
+  judge; it is no property of the method. The bias formula says which truths exceed it.
 - "Without a bias" means to rounding: the claims on $\ell_0$ allow $10^{-7}$ for the angle and $10^{-12}$ for $u$.
 """
