@@ -183,6 +183,10 @@ def test_shapes_words_and_figures(data):
     assert [figure.name for figure in drawn] == ["curves", "curve-shapes"]
     assert all(to_matplotlib(figure).axes for figure in drawn)
     assert figures(data.isel(curve_start=[0]))
+    *_, error = drawn[1].panels
+    assert error.title == "Training error"
+    assert error.yscale == "log"
+    assert error.ylim[0] > 0
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------

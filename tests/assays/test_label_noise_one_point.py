@@ -126,7 +126,9 @@ def many(data, starts=4):
     return data.isel(point_start=np.tile(np.arange(data.sizes["point_start"]), starts))
 
 
-@pytest.mark.parametrize("name", ["tanh-one-unit", "tanh-one-unit-reg", "logistic-two", "logistic-two-at-rest"])
+@pytest.mark.parametrize(
+    "name", ["tanh-one-unit", "tanh-one-unit-sgd", "tanh-one-unit-reg", "logistic-two", "logistic-two-at-rest"]
+)
 def test_a_claim_holds_and_not_of_its_control(name, data):
     claim = CLAIMS[name]
     assert claim.judge(many(data)).outcome == "holds"
@@ -135,7 +137,7 @@ def test_a_claim_holds_and_not_of_its_control(name, data):
 
 
 def test_too_few_starts_decide_nothing(data):
-    for name in ("tanh-one-unit", "tanh-one-unit-reg"):
+    for name in ("tanh-one-unit", "tanh-one-unit-sgd", "tanh-one-unit-reg"):
         assert CLAIMS[name].judge(data).outcome == "unclear"
 
 
@@ -150,6 +152,15 @@ def test_one_per_cent_is_told_from_two(data):
     ahead = many(data)["point_reg"].isel(point_tau=slice(1, last + 1)).rename(point_tau="point_sgd_tau")
     fast = right.assign(point_sgd_reg=ahead.drop_vars("point_sgd_tau"))
     assert claim.judge(fast).outcome == "vacuous", "SGD twice as fast: the control is in its place"
+
+
+def test_what_sgd_leaves_is_judged_of_sgd_alone(data):
+    """Ten active units at the end of SGD are not excused by the drift equation, nor the other way round."""
+    ten = many(data).assign({f"point_sgd_{name}": many(data)[f"point_sgd_{name}"] + 1 for name in "ac"})
+    assert CLAIMS["tanh-one-unit-sgd"].judge(ten).outcome != "holds"
+    assert CLAIMS["tanh-one-unit"].judge(ten).outcome == "holds"
+    other = many(data).assign({f"point_{name}": many(data)[f"point_{name}"] + 1 for name in "ac"})
+    assert CLAIMS["tanh-one-unit-sgd"].judge(other).outcome == "holds"
 
 
 def test_off_its_rest_a_network_says_nothing_of_two(data):

@@ -83,6 +83,17 @@ def test_a_data_set_without_a_choice_is_not_judged(data):
         assert 2 * verdict.n == at_small_size(name).judge(data).n
 
 
+def test_the_control_at_the_default_size_is_asked_for_ten(data):
+    """Errors without noise above 10 on every data set, or no verdict: one at 9 is enough."""
+    claim = next(claim for claim in CLAIMS if claim.name == "sensing-recovery")
+    enough = dataclasses.replace(claim, min_seeds=1)
+    quiet = xr.full_like(data["sensing_test_quiet"], 11.0)
+    assert enough.judge(data.assign(sensing_test_quiet=quiet)).outcome == "holds"
+    quiet[0] = 9.0
+    verdict = enough.judge(data.assign(sensing_test_quiet=quiet))
+    assert (verdict.outcome, verdict.reason) == ("unclear", "the control did not do what a control must")
+
+
 def test_the_large_claim_asks_for_the_large_problem(data):
     claim = next(claim for claim in CLAIMS if claim.name == "sensing-recovery-large")
     assert claim.judge(data).outcome == "vacuous"

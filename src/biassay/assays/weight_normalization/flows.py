@@ -33,7 +33,8 @@ def integrate(
     flow: Flow, begin: PerSeed[Coordinates], time: Float[np.ndarray, " lane"], label: str, ended: float | None = None
 ) -> Simulation:
     """The flows from `begin` for a `time`, recorded at equal intervals; they stop once no residual is above `ended`."""
-    dt = jnp.asarray(time) * begin.value.rate / RECORDS
+    # In NumPy, so that where an earlier run has left the rates does not compile the program anew.
+    dt = jnp.asarray(time * np.asarray(begin.value.rate) / RECORDS)
     dynamics: PerSeed[AbstractDynamics] = PerSeed(GradientFlow(dt, rtol=1e-11, atol=1e-13, max_steps=_MAX_STEPS))
     return simulate(
         flow.problem,
