@@ -186,6 +186,7 @@ def test_shapes_words_and_figures(data):
     *_, error = drawn[1].panels
     assert error.title == "Training error"
     assert error.yscale == "log"
+    assert error.ylim is not None
     assert error.ylim[0] > 0
 
 

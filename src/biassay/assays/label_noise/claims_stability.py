@@ -54,7 +54,7 @@ CLAIMS = (
     ),
     Claim(
         name="probe-refuses",
-        says="The stability test refuses points moved off zero error by 0.3 of their norm; it may move them by 0.1 itself.",
+        says="The stability test refuses points off zero error by 0.3 of their norm; up to 0.1 it would polish.",
         measure=lambda data: data["stability_refused_off"].values.astype(float),
         region=(1.0, 1.0),
         control=lambda data: data["stability_refused_on"].values.astype(float),

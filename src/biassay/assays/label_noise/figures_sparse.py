@@ -62,7 +62,8 @@ def recovery(data: xr.Dataset) -> Figure:
             f"Left: squared error of v.v over {sets} data sets, median and range; the step size is divided by ten "
             f"after each third. SGD noise diverged on {diverged} of {sets}, which are left out of its line. Shaded: "
             "what is claimed of label noise at the end. Right: on the first data set, the entries of the target that "
-            f"are one, and the {len(largest)} others that gradient descent makes largest. All solve the same equations."
+            f"are one, and the {len(largest)} others that gradient descent makes largest. All solve the same "
+            "equations."
         ),
         panels=(
             Panel(

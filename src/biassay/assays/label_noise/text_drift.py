@@ -44,6 +44,6 @@ many times as far as label noise drifts, and its mean along $D$ is within three 
 proof of zero: isotropic noise of variance $\sigma^2$ a step has a drift of its own, by the same argument (derived
 here) $-\frac{\sigma^2}{4} P_N \nabla \log \det J J^\top$, which at this many runs is about one standard error. It
 depends on $\mathrm{reg}$ in no way. By chance alone a mean of 256 runs is beyond three standard errors in 0.3 % of data
-sets without a drift, and in 2.4 % with a drift of one standard error: among four sets at least one is, in 1 % and in 9 %
+sets without a drift, and in 2.4 % with a drift of one standard error: at least one of four sets is, in 1 % and in 9 %
 of repetitions. One set beyond them would be weak evidence of a drift along $D$.
 """

@@ -25,7 +25,8 @@ gradient descent ends: the solution nearest to $w_0$ in relative entropy, dense 
 **Controls.** Gradient descent; *Langevin* noise, $0.01 \, N(0, I)$ added to the gradient. *SGD noise*, one random
 example's gradient minus another's, is shown and not judged: it vanishes where all errors vanish, so it stops at some
 solution, smaller than that of gradient descent. On twelve data sets of the trials it diverged three times, and ended
-at squared errors from 0.3 to 9 otherwise; on the four default ones it diverged once, and ended at 10 to 23; with half the step size, on four others, at 43 to 60, next to gradient
+at squared errors from 0.3 to 9 otherwise; on the four default ones it diverged once, and ended at 10 to 23.
+With half the step size, on four others, at 43 to 60, next to gradient
 descent. The caption counts what it did here.
 
 **Reading it.** While the noise is on, the squared error has a floor of order $\eta$: recovery is judged after the
