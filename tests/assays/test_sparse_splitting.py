@@ -13,7 +13,8 @@ import xarray as xr
 import small
 from biassay import configs
 from biassay.assays.sparse_splitting import ASSAY, Config
-from biassay.assays.sparse_splitting.claims import MANY_ZEROS, cost, judged, ruled, sparse_enough
+from biassay.assays.sparse_splitting.claims import judged, ruled
+from biassay.assays.sparse_splitting.claims_digits import MANY_ZEROS, cost, sparse_enough
 from biassay.assays.sparse_splitting.config import BETA, LAM, LOST_LAM
 from biassay.assays.sparse_splitting.digits_cnn import OneOf, kernels, pruned, zeros
 from biassay.assays.sparse_splitting.neuron import draw, lams_at_equal_threshold, record_steps, safe_lr

@@ -7,7 +7,8 @@ import xarray as xr
 
 from ...claims import binomial_interval, bootstrap_interval
 from ...figures import Figure, Line, Panel, Points, Role, Scale, Series, quantile_band
-from .claims import BIAS_REGION, COST, judged, sparse_enough
+from .claims import BIAS_REGION, judged
+from .claims_digits import COST, sparse_enough
 from .config import BETA, LAM, LOST_LAM
 
 ROLES: dict[str, Role] = {"l1": "result", "l0": "second", "transformed l1": "third"}
