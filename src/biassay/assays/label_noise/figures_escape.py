@@ -62,7 +62,7 @@ def escape(data: xr.Dataset) -> Figure:
             "says and the stable one is not; the whole distance from the stable start is the noise's width across the "
             "set. Upper right: exponents of η, one slope a run, mean and two standard errors; the first is claimed to "
             "lie in the region. Lower left: the same of the control, on a scale of its own. Lower right: the squared "
-            "error at the end, which is of the order of η; mean over the runs, and two standard errors of its logarithm."
+            "error at the end, which is of the order of η; mean over the runs, two standard errors of its logarithm."
         ),
         panels=(
             Panel(
