@@ -45,7 +45,8 @@ from biassay.models.matrix_sensing import matrix_sensing
 
 SEED = 10_000
 STD = 0.1**0.5
-THREADS = tuple(sorted({1, os.cpu_count() or 1}))
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+THREADS = tuple(sorted({1, CORES}))
 FULL_STEPS = 200_000
 """Steps of the assay's full profile."""
 
@@ -273,6 +274,8 @@ def main() -> None:
     }
     results = {
         "environment": environment(),
+        "cores_used": CORES,
+        "load_before": os.getloadavg()[0],
         "repeats": asked.repeats,
         "rates": rates,
         "floor": floor,

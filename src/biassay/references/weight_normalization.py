@@ -24,7 +24,7 @@ with the flows that it is compared with.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from numbers import Integral
 from typing import Literal, NamedTuple, TypeAlias
 
@@ -33,6 +33,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 Form: TypeAlias = Literal["linear", "exponential"]
+Numbers: TypeAlias = ArrayLike | float | Sequence[float]
 
 LOWEST = -700.0
 """The path ends at log kappa = -700: what lies below is the same solution to rounding."""
@@ -63,7 +64,7 @@ class DiagonalLimit(NamedTuple):
 
 
 def log_effective_initialization(
-    alpha: ArrayLike, r: ArrayLike, n: int, eta: ArrayLike, form: Form = "linear"
+    alpha: Numbers, r: Numbers, n: int, eta: Numbers, form: Form = "linear"
 ) -> Float[np.ndarray, "..."]:
     """log alpha_eff: where plain flow must start to end where weight-normalized flow from alpha (1, ..., 1) does.
 
@@ -91,9 +92,7 @@ def log_effective_initialization(
     return np.log(alpha) + (1 - 1 / eta) * np.log(r / r0)
 
 
-def plain_limit(
-    A: Float[np.ndarray, "*seeds m d"], y: Float[np.ndarray, "*seeds m"], alpha: ArrayLike
-) -> DiagonalLimit:
+def plain_limit(A: Float[np.ndarray, "*seeds m d"], y: Float[np.ndarray, "*seeds m"], alpha: Numbers) -> DiagonalLimit:
     """The limit of plain gradient flow from w = alpha (1, ..., 1), for every system and every alpha.
 
     Args:
@@ -119,8 +118,8 @@ def plain_limit(
 def weight_normalized_limit(
     A: Float[np.ndarray, "*seeds m d"],
     y: Float[np.ndarray, "*seeds m"],
-    alpha: ArrayLike,
-    eta: ArrayLike = 1.0,
+    alpha: Numbers,
+    eta: Numbers = 1.0,
     form: Form = "linear",
 ) -> DiagonalLimit:
     """The limit of weight-normalized gradient flow from w = alpha (1, ..., 1), for every system and every lane.
@@ -273,7 +272,7 @@ def _refined(A: Stack, y: Stack, equation: _Equation, high: Stack, low: Stack, n
     return DiagonalLimit(point.x, point.S, log_kappa / 2, short)
 
 
-def _positive(**named: ArrayLike) -> list[Stack]:
+def _positive(**named: Numbers) -> list[Stack]:
     arrays = {name: np.asarray(value, float) for name, value in named.items()}
     for name, value in arrays.items():
         if not ((value > 0) & (value < _LARGEST)).all():
@@ -281,7 +280,7 @@ def _positive(**named: ArrayLike) -> list[Stack]:
     return list(arrays.values())
 
 
-def _lanes(**named: ArrayLike) -> list[Float[np.ndarray, " lane"]]:
+def _lanes(**named: Numbers) -> list[Float[np.ndarray, " lane"]]:
     arrays = _together(**named)
     if arrays[0].ndim > 1:
         raise ValueError(f"{' and '.join(named)} must be numbers or have shape (lane,)")
@@ -290,7 +289,7 @@ def _lanes(**named: ArrayLike) -> list[Float[np.ndarray, " lane"]]:
     return [np.atleast_1d(value) for value in arrays]
 
 
-def _together(**named: ArrayLike) -> list[Stack]:
+def _together(**named: Numbers) -> list[Stack]:
     arrays = _positive(**named)
     try:
         return list(np.broadcast_arrays(*arrays))
