@@ -265,6 +265,7 @@ CATALOGUE: dict[str, Entry] = {
             "relu-shape-convexity",
             "relu-shape-outer-layer",
             "tanh-one-unit",
+            "tanh-one-unit-sgd",
             "tanh-one-unit-reg",
             "logistic-two",
             "logistic-two-at-rest",

@@ -9,7 +9,7 @@ The theorem as recalled, not read: from near a zero-error point that is not stab
 with label noise is $\eta^{0.4}$ away, $\mathrm{reg}$ has fallen by as much, and the training error is $O(\eta)$. The
 drift explains the exponent: it covers $\lVert P_N \nabla \mathrm{reg} \rVert \, \eta^2 s^2 t \propto \eta^{0.4}$.
 
-**What is run.** $s = 0.5$, five step sizes, and two kinds of starts. *Unstable*: weights $\sim N(0, 1)$, taken to
+**What is run.** $s = 0.5$, several step sizes, and two kinds of starts. *Unstable*: weights $\sim N(0, 1)$, taken to
 zero error the shortest way. *Stable*: where the drift flow from there has ended, at $\tau = 80$ with $\lVert P_N
 \nabla \mathrm{reg} \rVert < 10^{-6} \, \lVert \nabla \mathrm{reg} \rVert$. Draws that do not get there are passed
 over: about one in thirty, in which a unit is saturated and its drift exponentially small.

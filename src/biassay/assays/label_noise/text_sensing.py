@@ -40,7 +40,7 @@ with noise, and below 10 on some: by the rule set beforehand the verdict is *unc
 - With noise on, errors end at a floor: of order $\eta s^2$ in training.
 - At a finite step size SGD runs ahead of the drift equation, by a relative amount proportional to $\eta$: half the step
   size therefore takes a little *more* than four times as long.
-- SGD is sure to be stable up to $\eta (\lambda_{\max}(G) + \max_i \lVert \nabla h_i \rVert^2 / B) < 1$ with
-  $G = \frac{1}{n} \sum_i \nabla h_i \nabla h_i^\top$. At $U = I$ the second term is about $4 d^2 / (2 B)$: small
+- SGD is sure to be stable up to $\eta ((1 - 1/B) \lambda_{\max}(G) + \max_i \lVert \nabla h_i \rVert^2 / B) < 1$
+  with $G = \frac{1}{n} \sum_i \nabla h_i \nabla h_i^\top$. At $U = I$ the second term is about $4 d^2 / (2 B)$: small
   batches need small steps, and $1/\eta^2$ of them.
 """
