@@ -56,7 +56,7 @@ STARTS_AS_CLAIMED: dict[str, Any] = {
 CLAIMS = (
     Claim(
         name="escape-exponent",
-        says="From a zero-error point that is not stable, SGD moves by η^0.4 along the zero-error set in η^(−1.6) steps.",
+        says="From a zero-error point that is not stable, SGD goes η^0.4 along the zero-error set in η^(−1.6) steps.",
         provenance="memory",
         measure=lambda data: slopes(data, "escape_tangent", "unstable"),
         region=(0.38, 0.42),
