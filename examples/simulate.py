@@ -23,7 +23,7 @@ def distance_to_least_norm(problem: ba.Problem, w: Float[Array, " d"]) -> Float[
 
 x_key, y_key = jax.random.split(jax.random.key(0))
 x, y = jax.random.normal(x_key, (10, 40)), jax.random.normal(y_key, (10,))
-problem = ba.Problem(predict=linear, x=x, y=y, loss=half_squared_error)
+problem = ba.Problem(network=linear, x=x, y=y, loss=half_squared_error)
 
 result = ba.simulate(
     problem,

@@ -247,7 +247,7 @@ def test_an_inexact_projection_leaves_the_verdict_open_only_above_the_threshold(
 
 def test_a_model_linear_in_its_parameters_has_exactly_no_drift():
     problem, params = draw(SEED)
-    inner = dataclasses.replace(problem, x=jnp.tanh(problem.x @ params["w"]), predict=linear)
+    inner = dataclasses.replace(problem, x=jnp.tanh(problem.x @ params["w"]), network=linear)
     told = label_noise_stability(at_zero_error(inner, params["c"]), params["c"], lr=1e-3, std=0.3)
     assert (told.ratio, told.drift, told.gradient, told.drift_per_step) == (0.0, 0.0, 0.0, 0.0)
     assert told.verdict == "stable"
@@ -287,7 +287,7 @@ def test_a_gradient_that_cancels_counts_as_none(dtype):
     assert 0 < told.gradient < 1e-5
     assert (told.verdict, told.ratio) == ("stable", 0.0)
     assert "reg is constant" in told.warnings[0]
-    bent = dataclasses.replace(problem, predict=lambda p, x: x * (jnp.linalg.norm(p) + 0.1 * p[0] ** 2))
+    bent = dataclasses.replace(problem, network=lambda p, x: x * (jnp.linalg.norm(p) + 0.1 * p[0] ** 2))
     assert label_noise_stability(at_zero_error(bent, theta), theta).verdict == "unstable"
 
 
@@ -295,7 +295,7 @@ def test_the_inner_layer_of_a_relu_network_has_none_either():
     """reg is piecewise constant in the weights of the hidden units alone."""
     problem, params = draw(SEED, predict=RELU)
     c = params["c"]
-    inner = dataclasses.replace(problem, predict=lambda w, x: jax.nn.relu(x @ w) @ c)
+    inner = dataclasses.replace(problem, network=lambda w, x: jax.nn.relu(x @ w) @ c)
     told = label_noise_stability(at_zero_error(inner, params["w"]), params["w"])
     assert (told.ratio, told.gradient) == (0.0, 0.0)
 
@@ -433,7 +433,7 @@ def test_a_point_on_a_kink_is_refused_and_one_near_is_told(seed, dtype):
     near = label_noise_stability(*with_pre_activation(problem, params, 1e-4))
     assert "kinks are near" in near.warnings[0]
     assert near.kink > 1e-4
-    smooth = dataclasses.replace(problem, predict=TANH)
+    smooth = dataclasses.replace(problem, network=TANH)
     assert not label_noise_stability(*with_pre_activation(smooth, params, 0.0)).warnings
 
 
@@ -443,9 +443,9 @@ def test_kinks_are_seen_whatever_makes_them():
     largest = int(jnp.argmax(problem.x[0] @ params["w"]))
     other = (largest + 1) % 10
     tied = params | {"w": params["w"].at[:, other].set(params["w"][:, largest])}
-    pooled = dataclasses.replace(problem, predict=lambda p, x: (x @ p["w"]).max(axis=1))
-    steep = dataclasses.replace(problem, predict=lambda p, x: jnp.tanh(20 * x @ p["w"]) @ p["c"])
-    folded = dataclasses.replace(problem, predict=lambda p, x: jnp.abs(x @ p["w"]) @ p["c"])
+    pooled = dataclasses.replace(problem, network=lambda p, x: (x @ p["w"]).max(axis=1))
+    steep = dataclasses.replace(problem, network=lambda p, x: jnp.tanh(20 * x @ p["w"]) @ p["c"])
+    folded = dataclasses.replace(problem, network=lambda p, x: jnp.abs(x @ p["w"]) @ p["c"])
     assert kinks(pooled, params, (1e-9,))[0] < 1e-12 < 1e-3 < kinks(pooled, tied, (1e-9,))[0]
     assert kinks(folded, params, (1e-9,))[0] < 1e-12
     assert kinks(folded, with_pre_activation(problem, params, 0.0)[1], (1e-9,))[0] > 1e-3

@@ -77,8 +77,24 @@ def _dynamics(static: Static, still: Still) -> AbstractDynamics:
 
 
 def begin(static: Static, still: Still, moving: Moving) -> Moving:
-    """The lane before its first step."""
-    return moving._replace(state=_dynamics(static, still).init(still.problem, moving.params))
+    """The lane before its first step.
+
+    Raises:
+        ValueError: the problem has batch statistics and the dynamics does not carry them.
+    """
+    dynamics = _dynamics(static, still)
+    state = dynamics.init(still.problem, moving.params)
+    if still.problem.statistics is not None and dynamics.statistics(state) is None:
+        raise ValueError(
+            f"{type(dynamics).__name__} does not carry batch statistics: train this network by GradientDescent, SGD or "
+            "Optax, or leave out its batch normalisation"
+        )
+    return moving._replace(state=state)
+
+
+def statistics(static: Static, still: Still, moving: Moving) -> PyTree:
+    """The lane's batch statistics."""
+    return _dynamics(static, still).statistics(moving.state)
 
 
 def noise(static: Static, still: Still, moving: Moving, start: Int[Array, ""]) -> PyTree:
@@ -97,7 +113,10 @@ def step(static: Static, still: Still, moving: Moving, window: PyTree, offset: I
 
 def measure(static: Static, still: Still, moving: Moving) -> dict[str, Array]:
     """What is recorded of a lane at one step."""
-    probed = {name: jnp.asarray(probe(still.problem, moving.params)) for name, probe in static.probes}
+    problem = still.problem
+    if problem.statistics is not None:
+        problem = replace(problem, statistics=statistics(static, still, moving))
+    probed = {name: jnp.asarray(probe(problem, moving.params)) for name, probe in static.probes}
     return {"time": moving.time} | probed
 
 

@@ -6,6 +6,8 @@ The conventions of the whole package, written once:
   (a problem may name another aggregate, such as the logarithm of the sum of exponentials);
 - weight decay `wd` adds `wd * w` to the gradient: the penalty is (wd/2)|w|^2, outside the risk;
 - the first axis of `x` and `y` counts the examples; `predict` maps a batch of inputs to a batch of outputs;
+- batch statistics, the running means and variances of batch normalisation, are no parameters: a problem knows where
+  they start, a dynamics carries them, and everything that is measured sees the network in evaluation mode;
 - a paper's own convention is mapped to this one in its assay.
 """
 
@@ -31,7 +33,8 @@ class Problem(eqx.Module):
     """Minimise R(theta) = mean_i l(f(theta, x_i), y_i), or another aggregate of the losses.
 
     Args:
-        predict: (params, x of shape (b, ...)) -> outputs of shape (b, ...), in evaluation mode.
+        network: (params, x of shape (b, ...)) -> outputs of shape (b, ...). With batch statistics (params, statistics,
+            x) -> outputs, in evaluation mode.
         x: inputs, shape (n, ...).
         y: targets, shape (n, ...).
         loss: (outputs, targets) -> one loss per example, shape (b,).
@@ -39,15 +42,28 @@ class Problem(eqx.Module):
             differentiation where it is faster. A test must hold it against automatic differentiation.
         test: examples held out for the probes, never trained on, or None.
         aggregate: losses of shape (b,) -> the batch's risk; the mean, unless another is named.
+        statistics: batch statistics to start from, a pytree of arrays, for a network that has them.
+        training: (params, statistics, x) -> (outputs, statistics) of such a network in training mode.
+
+    Raises:
+        ValueError: one of `statistics` and `training` without the other, or a `gradient_rule` beside them.
     """
 
-    predict: Callable[[PyTree, Array], Array] = eqx.field(static=True)
+    network: Callable[..., Array] = eqx.field(static=True)
     x: Array
     y: Array
     loss: Callable[[Array, Array], Array] = eqx.field(static=True)
     gradient_rule: Callable[[PyTree, Array, Array], PyTree] | None = eqx.field(static=True, default=None)
     test: Batch | None = None
     aggregate: Callable[[Array], Array] = eqx.field(static=True, default=jnp.mean)
+    statistics: PyTree = None
+    training: Callable[..., tuple[Array, PyTree]] | None = eqx.field(static=True, default=None)
+
+    def __check_init__(self) -> None:
+        if (self.statistics is None) != (self.training is None):
+            raise ValueError("statistics and training go together: give both, or none for a network without them")
+        if self.training is not None and self.gradient_rule is not None:
+            raise ValueError("a gradient_rule is for networks without batch statistics: leave it out")
 
     @property
     def size(self) -> int:
@@ -58,16 +74,38 @@ class Problem(eqx.Module):
         """The examples with these indices."""
         return Batch(self.x[indices], self.y[indices])
 
+    def predict(self, params: PyTree, x: Array) -> Array:
+        """Outputs of the network, in evaluation mode."""
+        return self.network(params, x) if self.statistics is None else self.network(params, self.statistics, x)
+
     def risk(self, params: PyTree, batch: Batch | None = None) -> Float[Array, ""]:
         """Mean loss (or the problem's other aggregate) over `batch`, by default over all examples."""
         x, y = batch or (self.x, self.y)
         return self.aggregate(self.loss(self.predict(params, x), y))
 
     def gradient(self, params: PyTree, batch: Batch | None = None) -> PyTree:
-        """Gradient of `risk` in the parameters."""
+        """Gradient of `risk` in the parameters, in evaluation mode."""
         if self.gradient_rule is not None:
             return self.gradient_rule(params, *(batch or (self.x, self.y)))
         return jax.grad(self.risk)(params, batch)
+
+    def training_gradient(
+        self, params: PyTree, statistics: PyTree, batch: Batch | None = None
+    ) -> tuple[PyTree, PyTree]:
+        """Gradient of the batch's risk in training mode, and the batch statistics after it.
+
+        Without batch statistics that is `gradient`, and None.
+        """
+        training = self.training
+        if training is None:
+            return self.gradient(params, batch), None
+        x, y = batch or (self.x, self.y)
+
+        def risk(params: PyTree) -> tuple[Array, PyTree]:
+            outputs, after = training(params, statistics, x)
+            return self.aggregate(self.loss(outputs, y)), after
+
+        return jax.grad(risk, has_aux=True)(params)
 
 
 def squared_error(outputs: Float[Array, "b ..."], targets: Float[Array, "b ..."]) -> Float[Array, " b"]:

@@ -64,6 +64,7 @@ class Simulation:
         sizes (with the axis seed where seeds differ in it), and `diverged` (seed, *swept): whether the final parameters
         hold a number that is not finite.
     params, state: the final parameters and dynamics' state; every leaf has the leading axes (seed, *swept).
+    statistics: the final batch statistics, with the same leading axes; None for a network without.
     elapsed: the final time, (seed, *swept).
     step: the number of steps taken.
     swept: the swept hyper-parameters and their values.
@@ -72,6 +73,7 @@ class Simulation:
     data: xr.Dataset
     params: PyTree
     state: PyTree
+    statistics: PyTree
     elapsed: Array
     step: int
     swept: Mapping[str, tuple[float, ...]]
@@ -220,12 +222,16 @@ def simulate(
         if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
             length *= 2
 
-    final = _joined([carried for _, carried in groups], seeds)
-    final = jax.tree.map(lambda leaf: leaf.reshape(seeds, *sizes, *leaf.shape[2:]), final)
+    if (problem.value if isinstance(problem, PerSeed) else problem).statistics is None:
+        averages = None
+    else:
+        averages = [_lanes.all_lanes(_lanes.statistics, static, held, carried) for held, carried in groups]
+        averages = _unflat(_joined(averages, seeds), sizes)
+    final = _unflat(_joined([carried for _, carried in groups], seeds), sizes)
     data = _dataset(recorded, [s for s in stops if s <= position], final.params, seed, seeds, swept, probes or {})
     if recorded and bool((data["time"] == data["time"][0]).all()):
         data = data.assign_coords(time=data["time"][0].drop_vars("seed"))
-    return Simulation(data, final.params, final.state, final.time, position, swept)
+    return Simulation(data, final.params, final.state, averages, final.time, position, swept)
 
 
 # --- before the loop --------------------------------------------------------------------------------------------------
@@ -312,6 +318,11 @@ def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:
     """Leading axes (seed, *swept) -> (seed, lane)."""
     lanes = math.prod(sizes)
     return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], lanes, *leaf.shape[1 + len(sizes) :]), moving)
+
+
+def _unflat(tree: PyTree, sizes: tuple[int, ...]) -> PyTree:
+    """Leading axes (seed, lane) -> (seed, *swept)."""
+    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], *sizes, *leaf.shape[2:]), tree)
 
 
 def _groups(still: Still, moving: Moving, strategy: Strategy) -> list[tuple[Still, Moving]]:

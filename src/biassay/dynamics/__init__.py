@@ -21,6 +21,8 @@ from ._penalties import Penalty as Penalty
 from ._penalties import TransformedL1 as TransformedL1
 from ._preconditioned import FullMatrixAdaGrad as FullMatrixAdaGrad
 from ._preconditioned import PreconditionedDescent as PreconditionedDescent
+from ._projected import ProjectedSGD as ProjectedSGD
+from ._projected import ProjectedState as ProjectedState
 from ._row_column import CoordinateDescent as CoordinateDescent
 from ._row_column import Kaczmarz as Kaczmarz
 from ._schedules import CosineDecay as CosineDecay

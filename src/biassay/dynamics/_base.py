@@ -39,6 +39,10 @@ class AbstractDynamics(eqx.Module):
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
         """One step. `noise` is this step's slice of what `noise(...)` returned (a key by default)."""
 
+    def statistics(self, state: State) -> PyTree:
+        """The batch statistics in `state`, which starts with those of the problem; None if it does not carry any."""
+        return None
+
     def time_step(self, state: State) -> Scalar | float:
         """The time the next step takes; the time axis of a simulation is its sum. By default 1 (time counts steps)."""
         return 1.0

@@ -19,10 +19,11 @@ Augment: TypeAlias = Callable[[Key[Array, ""], Array], Array]
 
 
 class DescentState(NamedTuple):
-    """Momentum buffer (None without momentum) and the number of steps taken."""
+    """Momentum buffer (None without momentum), the number of steps taken, and batch statistics (None without)."""
 
     velocity: PyTree
     steps: Int[Array, ""]
+    statistics: PyTree = None
 
 
 def step_size(lr: StepSize, step: Int[Array, ""]) -> Any:
@@ -45,7 +46,7 @@ def descend(
         direction = jax.tree.map(lambda g, v: g + momentum * v, gradient, velocity) if nesterov else velocity
     rate = step_size(lr, state.steps)
     params = jax.tree.map(lambda w, d: w - rate * d, params, direction)
-    return params, DescentState(velocity if momentum is not None else None, state.steps + 1)
+    return params, DescentState(velocity if momentum is not None else None, state.steps + 1, state.statistics)
 
 
 def rest(params: PyTree, momentum: Any) -> DescentState:
@@ -70,13 +71,17 @@ class GradientDescent(AbstractDynamics):
     weight_decay: Any = None
 
     def init(self, problem: Problem, params: PyTree) -> DescentState:
-        return rest(params, self.momentum)
+        return rest(params, self.momentum)._replace(statistics=problem.statistics)
+
+    def statistics(self, state: State) -> PyTree:
+        return state.statistics
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
         return None
 
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
-        gradient = problem.gradient(params)
+        gradient, statistics = problem.training_gradient(params, state.statistics)
+        state = state._replace(statistics=statistics)
         return descend(params, gradient, state, self.lr, self.momentum, self.nesterov, self.weight_decay)
 
     def time_step(self, state: State) -> Scalar | float:
@@ -111,7 +116,10 @@ class SGD(AbstractDynamics):
         check_sampling(self.batch_size, self.sampling)
 
     def init(self, problem: Problem, params: PyTree) -> DescentState:
-        return rest(params, self.momentum)
+        return rest(params, self.momentum)._replace(statistics=problem.statistics)
+
+    def statistics(self, state: State) -> PyTree:
+        return state.statistics
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
         order, transform = jax.random.split(key)
@@ -124,7 +132,8 @@ class SGD(AbstractDynamics):
         batch = problem.batch(indices)
         if self.augment is not None:
             batch = Batch(self.augment(key, batch.x), batch.y)
-        gradient = problem.gradient(params, batch)
+        gradient, statistics = problem.training_gradient(params, state.statistics, batch)
+        state = state._replace(statistics=statistics)
         return descend(params, gradient, state, self.lr, self.momentum, self.nesterov, self.weight_decay)
 
     def time_step(self, state: State) -> Scalar | float:

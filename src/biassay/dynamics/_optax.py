@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -15,6 +15,13 @@ from ._sampling import Sampling, batch_indices, check_sampling
 
 # The number of no epoch: what batches are drawn from is not what a transformation draws from.
 _NO_EPOCH = 2**32 - 1
+
+
+class OptaxState(NamedTuple):
+    """The transformation's own state, and batch statistics (None without)."""
+
+    inner: Any
+    statistics: PyTree = None
 
 
 class Optax(AbstractDynamics):
@@ -43,7 +50,10 @@ class Optax(AbstractDynamics):
         check_sampling(self.batch_size, self.sampling)
 
     def init(self, problem: Problem, params: PyTree) -> State:
-        return self.transformation.init(params)
+        return OptaxState(self.transformation.init(params), problem.statistics)
+
+    def statistics(self, state: State) -> PyTree:
+        return state.statistics
 
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
         keys = super().noise(problem, jax.random.fold_in(key, _NO_EPOCH), start, length)
@@ -54,10 +64,10 @@ class Optax(AbstractDynamics):
     def step(self, problem: Problem, params: PyTree, state: State, noise: Noise) -> tuple[PyTree, State]:
         indices, key = noise
         batch = Batch(problem.x, problem.y) if indices is None else problem.batch(indices)
-        gradient = problem.gradient(params, batch)
+        gradient, statistics = problem.training_gradient(params, state.statistics, batch)
         transformation = optax.with_extra_args_support(self.transformation)
-        updates, state = transformation.update(gradient, state, params, inputs=batch.x, key=key)
-        return optax.apply_updates(params, updates), state
+        updates, inner = transformation.update(gradient, state.inner, params, inputs=batch.x, key=key)
+        return optax.apply_updates(params, updates), OptaxState(inner, statistics)
 
     def time_step(self, state: State) -> Scalar | float:
         return self.dt

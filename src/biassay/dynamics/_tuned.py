@@ -40,6 +40,9 @@ class TunedOptax(AbstractDynamics):
     def init(self, problem: Problem, params: PyTree) -> State:
         return self._optax().init(problem, params)
 
+    def statistics(self, state: State) -> PyTree:
+        return state.statistics
+
     def noise(self, problem: Problem, key: Key[Array, ""], start: Int[Array, ""], length: int) -> Noise:
         return self._optax().noise(problem, key, start, length)
 

@@ -71,10 +71,10 @@ def largest_stable_lr(problem: Problem, params: PyTree, batch_size: int | None =
     """
     if batch_size is not None and not (isinstance(batch_size, Integral) and batch_size >= 1):
         raise ValueError(f"batch_size must be an integer, at least 1, got {batch_size}")
-    outputs = jax.eval_shape(problem.predict, params, problem.x)
+    outputs = jax.eval_shape(problem.network, params, problem.x)
     if outputs.ndim != 1:
         raise ValueError(f"one output an example is needed, got outputs of shape {outputs.shape}")
-    J = np.asarray(_output_gradients(problem.predict, params, problem.x))
+    J = np.asarray(_output_gradients(problem.network, params, problem.x))
     n, p = J.shape
     gram = (J @ J.T if n <= p else J.T @ J) / n
     largest = len(gram) - 1

@@ -84,7 +84,7 @@ def flat(params: PyTree) -> Float[Array, " p"]:
 
 def check_outputs(problem: Problem, params: PyTree) -> None:
     """Raises UserError where outputs and targets differ in shape, and where a number is not finite."""
-    shape = jax.eval_shape(problem.predict, params, problem.x).shape
+    shape = jax.eval_shape(lambda: problem.predict(params, problem.x)).shape
     if shape != problem.y.shape:
         raise UserError(f"outputs of shape {shape} and targets of shape {problem.y.shape} must have one shape")
     given = {"parameters": flat(params), "targets": problem.y}

@@ -69,7 +69,7 @@ def balance(config: Config) -> Variables:
             return jnp.concatenate([leaf] * copies)
 
         run = simulate(
-            PerSeed(Problem(problem.predict, lanes(problem.x), lanes(problem.y), problem.loss)),
+            PerSeed(Problem(problem.network, lanes(problem.x), lanes(problem.y), problem.loss)),
             dynamics,
             PerSeed(TwoLayer(lanes(params.W), lanes(params.V))),
             steps=max(1, round(config.balance_time / lr)),
