@@ -66,6 +66,7 @@ DYNAMICS = {
     "Travelled": lambda: all_dynamics.Travelled(ba.SGD(0.1, batch_size=2, momentum=0.5)),
     "RelaxedSplitting": lambda: all_dynamics.RelaxedSplitting(0.1, all_dynamics.L1(), 0.01, 0.1),
     "FullMatrixAdaGrad": lambda: all_dynamics.FullMatrixAdaGrad(0.1),
+    "ProjectedSGD": lambda: all_dynamics.ProjectedSGD(0.1, 0.1, 2, momentum=0.5),
 }
 
 
