@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -32,6 +33,18 @@ def least_squares(dtype):
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(6, 8)) / 8**0.5, rng.normal(size=6)
     return ba.Problem(linear, jnp.asarray(x, dtype), jnp.asarray(y, dtype), half_squared_error)
+
+
+def scaled_linear(params, x):
+    return params.rho * (x @ params.layers)
+
+
+def problem_and_start(name, dtype):
+    """What the dynamics is run on: weights of the linear model, or what else its parameters must be."""
+    problem, w = least_squares(dtype), jnp.full(8, 0.1, dtype)
+    if name == "LagrangeFlow":
+        return ba.Problem(scaled_linear, problem.x, problem.y, problem.loss), all_dynamics.split_scale(w)
+    return problem, w
 
 
 def greedy(problem, w):
@@ -67,6 +80,7 @@ DYNAMICS = {
     "RelaxedSplitting": lambda: all_dynamics.RelaxedSplitting(0.1, all_dynamics.L1(), 0.01, 0.1),
     "FullMatrixAdaGrad": lambda: all_dynamics.FullMatrixAdaGrad(0.1),
     "ProjectedSGD": lambda: all_dynamics.ProjectedSGD(0.1, 0.1, 2, momentum=0.5),
+    "LagrangeFlow": lambda: all_dynamics.LagrangeFlow(0.1, 1e-3),
 }
 
 
@@ -90,8 +104,8 @@ def test_every_dynamics_is_covered():
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_dynamics(name):
     """Pure and repeatable; keeps structure, shapes and precision."""
-    problem = least_squares(jnp.float32)
-    dynamics, start = DYNAMICS[name](), jnp.full(8, 0.1, jnp.float32)
+    problem, start = problem_and_start(name, jnp.float32)
+    dynamics = DYNAMICS[name]()
     assert type(dynamics).__doc__, "a dynamics says what it does and where it comes from"
     state = dynamics.init(problem, start)
 
@@ -102,7 +116,8 @@ def test_dynamics(name):
         assert (leaf == again).all()
     params, after = dynamics.step(problem, start, state, jax.tree.map(lambda leaf: leaf[0], noise))
     assert jax.tree.structure((params, after)) == jax.tree.structure((start, state))
-    assert (params.dtype, params.shape) == (start.dtype, start.shape)
+    for leaf, before in zip(jax.tree.leaves(params), jax.tree.leaves(start), strict=True):
+        assert (leaf.dtype, leaf.shape) == (before.dtype, before.shape)
     assert float(dynamics.time_step(state)) > 0
 
 
@@ -110,15 +125,17 @@ def test_dynamics(name):
 @pytest.mark.parametrize("name", DYNAMICS)
 def test_dynamics_in_a_simulation(name):
     """What is recorded changes nothing, a lane alone is the lane packed, and an easy problem gets easier."""
-    problem, start = least_squares(jnp.float64), jnp.full(8, 0.1)
+    problem, start = problem_and_start(name, jnp.float64)
     dynamics = jax.tree.map(
         lambda leaf: jnp.asarray(leaf, float) if eqx.is_inexact_array(leaf) else leaf, DYNAMICS[name]()
     )
     packed, again = (ba.simulate(problem, dynamics, start, steps=200, seeds=3, record=r).params for r in (1, 7))
-    np.testing.assert_array_equal(packed, again)
-    assert float(problem.risk(packed[0])) < 0.9 * float(problem.risk(start))
+    jax.tree.map(np.testing.assert_array_equal, packed, again)
+    first, second = (jax.tree.map(lambda leaf, i=i: leaf[i : i + 1], packed) for i in range(2))
     alone = ba.simulate(problem, dynamics, start, steps=200, seed=1).params
-    np.testing.assert_allclose(packed[1:2], alone, rtol=1e-12, atol=1e-12)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-12, atol=1e-12), second, alone)
+    end = jax.tree.map(lambda leaf: leaf[0], first)
+    assert float(problem.risk(end)) < 0.9 * float(problem.risk(start))
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------

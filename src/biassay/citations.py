@@ -212,6 +212,16 @@ BIBTEX: dict[str, str] = {
   eprint        = {2305.16038},
   archiveprefix = {arXiv},
 }""",
+    "xu2023dynamics": """\
+@article{xu2023dynamics,
+  author        = {Xu, M. and Rangamani, A. and Liao, Q. and Galanti, T. and Poggio, T.},
+  title         = {Dynamics in Deep Classifiers Trained with the Square Loss: Normalization, Low Rank, Neural Collapse,
+                   and Generalization Bounds},
+  journal       = {Research},
+  volume        = {6},
+  pages         = {0024},
+  year          = {2023},
+}""",
     "yun2019memorizers": """\
 @inproceedings{yun2019memorizers,
   author        = {Yun, Chulhee and Sra, Suvrit and Jadbabaie, Ali},

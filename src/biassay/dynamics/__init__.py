@@ -5,6 +5,9 @@ from ._descent import SGD as SGD
 from ._descent import GradientDescent as GradientDescent
 from ._flow import GradientFlow as GradientFlow
 from ._label_noise_transform import label_noise as label_noise
+from ._lagrange import LagrangeFlow as LagrangeFlow
+from ._lagrange import Normalised as Normalised
+from ._lagrange import split_scale as split_scale
 from ._log_time_flow import LogTimeFlow as LogTimeFlow
 from ._log_time_flow import logistic_log_slope as logistic_log_slope
 from ._mirror import MirrorDescent as MirrorDescent

@@ -53,6 +53,12 @@ from .relu_neuron import min_norm_zero_loss as min_norm_zero_loss
 from .relu_neuron import nearest_zero_loss as nearest_zero_loss
 from .relu_neuron import witness as witness
 from .relu_neuron import witness_limit as witness_limit
+from .square_loss_equilibrium import MarginMoments as MarginMoments
+from .square_loss_equilibrium import loss_equilibrium as loss_equilibrium
+from .square_loss_equilibrium import margin_moments as margin_moments
+from .square_loss_equilibrium import normalised_square_loss as normalised_square_loss
+from .square_loss_equilibrium import rho_equilibrium as rho_equilibrium
+from .square_loss_equilibrium import rho_from_moments as rho_from_moments
 from .stable_step import largest_stable_lr as largest_stable_lr
 from .weight_normalization import DiagonalLimit as DiagonalLimit
 from .weight_normalization import log_effective_initialization as log_effective_initialization
