@@ -72,6 +72,22 @@ BIBTEX: dict[str, str] = {
   eprint        = {2502.04664},
   archiveprefix = {arXiv},
 }""",
+    "galanti2023sparse": """\
+@misc{galanti2023sparse,
+  author        = {Galanti, Tomer and Xu, Mengjia and Galanti, Liane and Poggio, Tomaso},
+  title         = {Norm-based Generalization Bounds for Compositionally Sparse Neural Networks},
+  year          = {2023},
+  eprint        = {2301.12033},
+  archiveprefix = {arXiv},
+}""",
+    "golowich2017": """\
+@misc{golowich2017,
+  author        = {Golowich, Noah and Rakhlin, Alexander and Shamir, Ohad},
+  title         = {Size-Independent Sample Complexity of Neural Networks},
+  year          = {2017},
+  eprint        = {1712.06541},
+  archiveprefix = {arXiv},
+}""",
     "gunasekar2018geometry": """\
 @inproceedings{gunasekar2018geometry,
   author        = {Gunasekar, Suriya and Lee, Jason and Soudry, Daniel and Srebro, Nathan},
