@@ -26,6 +26,14 @@ BIBTEX: dict[str, str] = {
   eprint        = {1904.09080},
   archiveprefix = {arXiv},
 }""",
+    "chen2024ranktwo": """\
+@misc{chen2024ranktwo,
+  author        = {Chen, Ke and Yi, Chugang and Yang, Haizhao},
+  title         = {Towards Better Generalization: Weight Decay Induces Low-rank Bias for Neural Networks},
+  year          = {2024},
+  eprint        = {2410.02176},
+  archiveprefix = {arXiv},
+}""",
     "chou2024weight": """\
 @article{chou2024weight,
   author        = {Chou, Hung-Hsu and Rauhut, Holger and Ward, Rachel},
@@ -86,6 +94,15 @@ BIBTEX: dict[str, str] = {
   title         = {Size-Independent Sample Complexity of Neural Networks},
   year          = {2017},
   eprint        = {1712.06541},
+  archiveprefix = {arXiv},
+}""",
+    "galanti2022rank": """\
+@misc{galanti2022rank,
+  author        = {Galanti, Tomer and Siegel, Zachary S. and Gupte, Aparna and Poggio, Tomaso},
+  title         = {{SGD} and Weight Decay Secretly Minimize the Rank of Your Neural Network},
+  year          = {2022},
+  note          = {First version: SGD Noise and Implicit Low-Rank Bias in Deep Neural Networks},
+  eprint        = {2206.05794},
   archiveprefix = {arXiv},
 }""",
     "gunasekar2018geometry": """\

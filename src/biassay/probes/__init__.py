@@ -25,6 +25,9 @@ from ._interpolation import distance_to_min_norm as distance_to_min_norm
 from ._interpolation import out_of_span as out_of_span
 from ._interpolation import relative_residual as relative_residual
 from ._interpolation import weights as weights
+from ._numerical_rank import normalised_spectrum as normalised_spectrum
+from ._numerical_rank import numerical_rank as numerical_rank
+from ._numerical_rank import stable_rank as stable_rank
 from ._path_norms import l1_path_norm as l1_path_norm
 from ._path_norms import l2_path_norm as l2_path_norm
 from ._path_norms import product_norm as product_norm

@@ -8,6 +8,13 @@ from .convex_two_layer import convex_two_layer as convex_two_layer
 from .diagonal_drift import diagonal_drift as diagonal_drift
 from .diagonal_drift import first_drift_time as first_drift_time
 from .diagonal_drift import least_regularizer as least_regularizer
+from .forgetting_bound import RankBoundExcess as RankBoundExcess
+from .forgetting_bound import asymptotic_rank_bound as asymptotic_rank_bound
+from .forgetting_bound import patch_count as patch_count
+from .forgetting_bound import rank_bound_excess as rank_bound_excess
+from .forgetting_bound import remembered_norms as remembered_norms
+from .forgetting_bound import steps_to_forget as steps_to_forget
+from .forgetting_bound import unrolled_sgd as unrolled_sgd
 from .interpolators import dual_map as dual_map
 from .interpolators import gradient_descent_iterate as gradient_descent_iterate
 from .interpolators import min_l1_norm as min_l1_norm
