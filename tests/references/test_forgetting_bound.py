@@ -39,7 +39,7 @@ def trained():
         x, y = rng.normal(size=(60, SIDE)) / SIDE**0.5, rng.normal(size=(60, 3))
         start = (rng.normal(size=(SIDE, SIDE)) * (2 / SIDE) ** 0.5, rng.normal(size=(SIDE, 3)) / SIDE**0.5)
         batches = rng.integers(0, 60, (STEPS, BATCH))
-        step, runs = jax.jit(gradient), {}
+        runs = {}
         for wd in (WD, 0.0):
             (W, v), weights, gradients = start, [start[0]], []
             for batch in batches:

@@ -1,7 +1,7 @@
 """What SGD with weight decay still remembers: a bound on the rank of a weight matrix that holds at every step.
 
-A batch of B examples gives a matrix W a gradient G of rank at most m B, where m is 1 for a dense layer and the number of
-patches for a convolution. SGD without momentum, W_{t+1} = (1 - lr wd) W_t - lr G_t, unrolls exactly to
+A batch of B examples gives a matrix W a gradient G of rank at most m B, where m is 1 for a dense layer and the number
+of patches for a convolution. SGD without momentum, W_{t+1} = (1 - lr wd) W_t - lr G_t, unrolls exactly to
 
     W_T = (1 - lr wd)^k W_{T-k} - lr sum_{i=1..k} (1 - lr wd)^{i-1} G_{T-i},
 
