@@ -114,6 +114,15 @@ BIBTEX: dict[str, str] = {
   eprint        = {1802.08246},
   archiveprefix = {arXiv},
 }""",
+    "han2022collapse": """\
+@inproceedings{han2022collapse,
+  author        = {Han, X. Y. and Papyan, Vardan and Donoho, David L.},
+  title         = {Neural Collapse Under {MSE} Loss: Proximity to and Dynamics on the Central Path},
+  booktitle     = {International Conference on Learning Representations ({ICLR})},
+  year          = {2022},
+  eprint        = {2106.02073},
+  archiveprefix = {arXiv},
+}""",
     "haochen2021": """\
 @inproceedings{haochen2021,
   author        = {HaoChen, Jeff Z. and Wei, Colin and Lee, Jason D. and Ma, Tengyu},
