@@ -194,6 +194,18 @@ BIBTEX: dict[str, str] = {
   eprint        = {1812.10004},
   archiveprefix = {arXiv},
 }""",
+    "papyan2020collapse": """\
+@article{papyan2020collapse,
+  author        = {Papyan, Vardan and Han, X. Y. and Donoho, David L.},
+  title         = {Prevalence of neural collapse during the terminal phase of deep learning training},
+  journal       = {Proceedings of the National Academy of Sciences ({PNAS})},
+  volume        = {117},
+  number        = {40},
+  pages         = {24652--24663},
+  year          = {2020},
+  eprint        = {2008.08186},
+  archiveprefix = {arXiv},
+}""",
     "pilanci2020convex": """\
 @inproceedings{pilanci2020convex,
   author        = {Pilanci, Mert and Ergen, Tolga},
