@@ -216,6 +216,15 @@ BIBTEX: dict[str, str] = {
   eprint        = {2002.10553},
   archiveprefix = {arXiv},
 }""",
+    "poggio2017why": """\
+@article{poggio2017why,
+  author        = {Poggio, Tomaso and Mhaskar, Hrushikesh and Rosasco, Lorenzo and Miranda, Brando and Liao, Qianli},
+  title         = {Why and when can deep-but not shallow-networks avoid the curse of dimensionality: a review},
+  journal       = {International Journal of Automation and Computing},
+  year          = {2017},
+  eprint        = {1611.00740},
+  archiveprefix = {arXiv},
+}""",
     "salimans2016": """\
 @inproceedings{salimans2016,
   author        = {Salimans, Tim and Kingma, Diederik P.},
