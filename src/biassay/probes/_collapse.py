@@ -16,7 +16,7 @@ every class counts the same, however many examples it has, and S_B has rank at m
 
 Norms without an index are Frobenius norms. Papyan, Han and Donoho, PNAS 2020, arXiv 2008.08186; the class-distance
 normalised variance is that of Galanti, Gyorgy and Hutter, ICLR 2022; the second form of NC3 that of Zhu et al., NeurIPS
-2021. A class without examples makes every number NaN.
+2021. A class without examples makes every number NaN that needs its mean.
 """
 
 from __future__ import annotations
@@ -206,4 +206,8 @@ def nc4(features: Float[Array, "n p"], labels: Int[Array, " n"], weight: Float[A
     """
     means = class_means(features, labels, classes)
     distances = jnp.sum(means**2, axis=1) - 2 * features @ means.T  # and |h|^2, the same for every class
-    return jnp.mean(jnp.argmax(features @ weight.T, axis=1) != jnp.argmin(distances, axis=1), dtype=features.dtype)
+    outputs = features @ weight.T
+    differs = jnp.argmax(outputs, axis=1) != jnp.argmin(distances, axis=1)
+    # Of numbers that are not finite no order tells anything.
+    finite = jnp.all(jnp.isfinite(distances)) & jnp.all(jnp.isfinite(outputs))
+    return jnp.where(finite, jnp.mean(differs, dtype=features.dtype), jnp.nan)
