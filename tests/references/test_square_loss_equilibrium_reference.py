@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
@@ -23,7 +25,7 @@ MARGINS = 0.1 + 0.05 * np.random.default_rng(0).normal(size=(3, 40))
 def test_the_equilibrium_is_the_least_loss(decay):
     for m in MARGINS:
         of = margin_moments(m)
-        direct = minimize_scalar(lambda rho, m=m: np.mean((rho * m - 1) ** 2) + decay * rho**2)
+        direct: Any = minimize_scalar(lambda rho, m=m: np.mean((rho * m - 1) ** 2) + decay * rho**2)
         assert rho_equilibrium(of, decay) == pytest.approx(direct.x, rel=1e-6)
         assert loss_equilibrium(of, decay) == pytest.approx(direct.fun, rel=1e-12)
         assert normalised_square_loss(direct.x, of, decay) == pytest.approx(direct.fun, rel=1e-12)

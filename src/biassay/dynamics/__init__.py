@@ -7,6 +7,7 @@ from ._flow import GradientFlow as GradientFlow
 from ._label_noise_transform import label_noise as label_noise
 from ._lagrange import LagrangeFlow as LagrangeFlow
 from ._lagrange import Normalised as Normalised
+from ._lagrange import runge_kutta_4 as runge_kutta_4
 from ._lagrange import split_scale as split_scale
 from ._log_time_flow import LogTimeFlow as LogTimeFlow
 from ._log_time_flow import logistic_log_slope as logistic_log_slope

@@ -1,0 +1,163 @@
+"""Figures of the assay `square-loss`: the noise that is left at the end, and CIFAR-10."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ...figures import Figure, Line, Panel, Points, Role, quantile_band
+
+ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
+BAND = "Lines: median over seeds; bands: the central 90%."
+
+
+def _path(data: xr.Dataset, name: str, batch: str, wd: float, label: str, role: Role) -> Line:
+    chosen = data[f"{name}_displacement"].sel({"batch": batch, f"{name}_wd": wd}).transpose("seed", ...)
+    return quantile_band(data[f"{name}_step"].values, chosen.values, label, role)
+
+
+def noise(data: xr.Dataset) -> Figure:
+    """Displacement per step along the run, and its floor by weight decay."""
+    lr, size, images = data.attrs["noise_lr"], data.attrs["noise_batch"], data.attrs["noise_images"]
+    smooth, relu = float(data["smooth_wd"][-1]), [float(wd) for wd in data["relu_wd"].values]
+    acting = ", ".join(f"{lr * wd * float(data['relu_step'][-1]):g} at wd = {wd:g}" for wd in relu if wd)
+    mini = [wd for wd in relu if wd][-4:]
+    labels = {"xlabel": "steps", "ylabel": "relative displacement per step"}
+    return Figure(
+        name="noise",
+        title="The noise that is left when the step size never falls",
+        caption=f"Mean over the layers of ‖W_t+1 − W_t‖ / ‖W_t‖ per step, lr = {lr:g}, {images} images. Above left: the "
+        f"full batch comes to rest, batches of {size} do not, unless there is no weight decay. Below: medians over the "
+        f"last samples of every seed. Weight decay acts within 1 / (lr wd) steps; with relu lr wd T is {acting}, and a "
+        f"floor is not stationary where that is below 1. {BAND}",
+        panels=(
+            Panel(
+                title="silu(2 z), no kinks",
+                xscale="log",
+                yscale="log",
+                series=(
+                    _path(data, "smooth", "mini", smooth, f"B = {size}, wd = {smooth:g}", "result"),
+                    _path(data, "smooth", "full", smooth, f"full batch, wd = {smooth:g}", "second"),
+                    _path(data, "smooth", "mini", 0.0, f"B = {size}, wd = 0", "control"),
+                ),
+                **labels,
+            ),
+            Panel(
+                title=f"relu, B = {size}",
+                xscale="log",
+                yscale="log",
+                series=(
+                    *(
+                        _path(data, "relu", "mini", wd, f"wd = {wd:g}", role)
+                        for wd, role in zip(mini[::-1], ROLES, strict=False)
+                    ),
+                    _path(data, "relu", "mini", 0.0, "wd = 0", "control"),
+                ),
+                **labels,
+            ),
+            _floors(data, "smooth", "The floor with silu(2 z)"),
+            _floors(data, "relu", "The floor with relu"),
+        ),
+    )
+
+
+def _floors(data: xr.Dataset, name: str, title: str) -> Panel:
+    """The floor of every seed by batch and weight decay; pairs that were not run are left out."""
+    floors = data[f"{name}_floor"]
+    series = []
+    for batch, label, role in (
+        ("mini", f"B = {data.attrs['noise_batch']}", "result"),
+        ("full", "full batch", "second"),
+    ):
+        own = floors.sel(batch=batch).transpose("seed", f"{name}_wd")
+        run = [k for k in range(own.sizes[f"{name}_wd"]) if np.isfinite(own.values[:, k]).any()]
+        if run:
+            names = [f"{float(own[f'{name}_wd'][k]):g}" for k in run]
+            low, middle, high = np.nanquantile(own.values[:, run], [0, 0.5, 1], axis=0)
+            series.append(Points(names, middle, label, role, low, high))
+    return Panel(
+        title=title,
+        xlabel="weight decay",
+        ylabel="displacement per step at the end",
+        yscale="log",
+        series=tuple(series),
+    )
+
+
+# --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
+
+
+def cifar(data: xr.Dataset) -> Figure:
+    """rho by the norm at the start, and the margins at the end."""
+    epochs = data["cifar_epoch"].values[1:]
+    norms = [arm for arm in data["cifar_arm"].values if str(arm).startswith("norm")]
+    drawn = [norms[k] for k in np.unique(np.linspace(0, len(norms) - 1, len(ROLES)).round().astype(int))]
+    wds = [float(data["cifar_wd"].min()), float(data["cifar_wd"].max())]
+
+    def paths(wd: float) -> Panel:
+        return Panel(
+            title=f"ρ with weight decay {wd:g}",
+            xlabel="epochs",
+            ylabel="ρ",
+            xscale="log",
+            yscale="log",
+            series=tuple(
+                quantile_band(
+                    epochs, data["cifar_rho"].sel(cifar_arm=arm, cifar_wd=wd, cifar_epoch=epochs).values, str(arm), role
+                )
+                for arm, role in zip(drawn, ROLES, strict=False)
+            ),
+        )
+
+    def margins(wd: float) -> Panel:
+        return Panel(
+            title=f"Margins at the end, weight decay {wd:g}",
+            xlabel="share of the images",
+            ylabel="margin",
+            series=tuple(
+                quantile_band(
+                    data["cifar_share"].values,
+                    data["cifar_margins"].sel(cifar_arm=arm, cifar_wd=wd).values,
+                    str(arm),
+                    role,
+                )
+                for arm, role in zip(drawn, ROLES, strict=False)
+            ),
+        )
+
+    tests = data["cifar_test"].isel(cifar_epoch=-1).median("cifar_seed").sel(cifar_wd=wds[-1])
+    shown = ", ".join(f"{float(tests.sel(cifar_arm=arm)):.3f} at {arm}" for arm in data["cifar_arm"].values)
+    return Figure(
+        name="cifar",
+        title="Two classes of CIFAR-10: ρ and margins by the norm at the start",
+        caption="A convolutional network without biases or batch normalisation, by SGD with momentum on the squared error "
+        f"of two outputs. No claim is judged on it. Test accuracy with weight decay {wds[-1]:g}: {shown}. {BAND}",
+        panels=(*map(paths, wds), *map(margins, wds)),
+    )
+
+
+def noise_cifar(data: xr.Dataset) -> Figure:
+    """Displacement per epoch at the end, by weight decay and step size."""
+    last = data["noise_cifar_displacement"].isel(noise_cifar_epoch=-1).median("noise_cifar_seed")
+    names = [f"{float(wd):g}" for wd in data["noise_cifar_wd"].values]
+    lrs = data["noise_cifar_lr"].values[-len(ROLES) :]
+
+    def panel(loss: str) -> Panel:
+        return Panel(
+            title=loss,
+            xlabel="weight decay",
+            ylabel="relative displacement per epoch",
+            yscale="log",
+            series=tuple(
+                Points(names, last.sel(noise_cifar_loss=loss, noise_cifar_lr=lr).values, f"lr = {float(lr):g}", role)
+                for lr, role in zip(lrs, ROLES, strict=False)
+            ),
+        )
+
+    return Figure(
+        name="noise-cifar",
+        title="CIFAR-10: the noise of a deep convolutional network",
+        caption="Mean over the layers of ‖W − W_before‖ / ‖W_before‖ over the last epoch (per epoch, not per step), at a "
+        "constant step size; runs that diverged are missing. No claim is judged on it. Points: median over seeds.",
+        panels=tuple(panel(str(loss)) for loss in data["noise_cifar_loss"].values),
+    )

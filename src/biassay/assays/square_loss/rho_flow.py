@@ -1,0 +1,127 @@
+"""The flow of rho f_V under the square loss, by Lagrange multipliers and by weight normalization.
+
+Of every record the scale rho and the first two moments of the margins are kept, mu and M, and all margins at the start
+and at the end. The start is rho = 1 with layers of norm 1.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import PyTree
+
+from ...dynamics import LagrangeFlow, Normalised, split_scale
+from ...problem import Problem, squared_error
+from ...references import margin_moments
+from ...simulation import PerSeed, Simulation, simulate
+from .config import Config
+from .networks import draw_digits, he_start, margins, normalising_network, scale, scaled_network
+
+Variables: TypeAlias = dict[str, tuple[Any, ...]]
+
+_PROBES = {"rho": scale, "margins": margins}
+
+
+def stacked(trees: list[PyTree]) -> PyTree:
+    """Pytrees of the seeds as one with a leading seed axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+
+
+def seeds(config: Config) -> range:
+    """The seeds of a config."""
+    return range(config.seed, config.seed + config.seeds)
+
+
+def binary_digits(config: Config) -> tuple[jax.Array, jax.Array]:
+    """Images (seed, n, 64) and labels -1 or 1, (seed, n)."""
+    drawn = [draw_digits(seed, config.digits, config.images) for seed in seeds(config)]
+    x, classes = (np.stack(part) for part in zip(*drawn, strict=True))
+    return jnp.asarray(x), jnp.asarray(2.0 * classes - 1)
+
+
+def unit_start(config: Config) -> Normalised:
+    """rho = 1 and He's weights scaled to norm 1, with a leading seed axis."""
+    split = stacked([split_scale(he_start(seed, config.widths)) for seed in seeds(config)])
+    return split._replace(rho=jnp.ones(config.seeds))
+
+
+def lagrange_flow(config: Config) -> Variables:
+    """rho(t) and the margins at every lambda."""
+    x, y = binary_digits(config)
+    steps = round(config.time / config.dt)
+    run = simulate(
+        PerSeed(Problem(scaled_network, x, y, squared_error)),
+        LagrangeFlow(config.dt),
+        PerSeed(unit_start(config)),
+        steps=steps,
+        record=[*range(0, steps, config.every), steps],
+        probes=_PROBES,
+        seeds=config.seeds,
+        seed=config.seed,
+        sweep={"decay": config.lams},
+        label="flow in ρ and V",
+    )
+    found = run.data["margins"].values
+    of = margin_moments(found)
+    own = ("seed", "lam")
+    return {
+        "rho": ((*own, "flow_time"), run.data["rho"].values, "scale ρ"),
+        "mu": ((*own, "flow_time"), of.mean, "mean μ of the margins"),
+        "M": ((*own, "flow_time"), of.square, "mean M of the squared margins"),
+        "margins_start": ((*own, "rank"), np.sort(found[:, :, 0]), "margins at the start, sorted"),
+        "margins_end": ((*own, "rank"), np.sort(found[:, :, -1]), "margins at the end, sorted"),
+        "forgetting": ("lam", config.time * np.array(config.lams), "T λ"),
+    }
+
+
+def flow_times(config: Config) -> np.ndarray:
+    """Times of the records of `lagrange_flow`."""
+    steps = round(config.time / config.dt)
+    return config.dt * np.array([*range(0, steps, config.every), steps])
+
+
+def weight_normalization(config: Config) -> Variables:
+    """The distance of weight normalization, with |v| = 1 and with |v| = `long_norm`, from the flow by multipliers."""
+    x, y = binary_digits(config)
+    start = unit_start(config)
+    steps = round(config.short_time / config.short_dt)
+
+    def run(network: Any, copies: int, params: Normalised, label: str) -> Simulation:
+        repeated = PerSeed(Problem(network, *(jnp.concatenate([part] * copies) for part in (x, y)), loss=squared_error))
+        return simulate(
+            repeated,
+            LagrangeFlow(config.short_dt, config.lams[0]),
+            PerSeed(params),
+            steps=steps,
+            record=max(1, steps // config.every),
+            probes=_PROBES,
+            seeds=copies * config.seeds,
+            seed=config.seed,
+            label=label,
+        )
+
+    def longer(norm: float) -> Normalised:
+        return start._replace(layers=jax.tree.map(lambda v: norm * v, start.layers))
+
+    norms = (1.0, config.long_norm)
+    both = jax.tree.map(lambda *parts: jnp.concatenate(parts), *map(longer, norms))
+    multipliers = run(scaled_network, 1, start, "Lagrange multipliers")
+    weights = run(normalising_network, len(norms), both, "weight normalization")
+
+    def by_norm(leaf: Any) -> np.ndarray:
+        return np.asarray(leaf).reshape(len(norms), config.seeds, *np.shape(leaf)[1:])
+
+    apart_rho = np.abs(by_norm(weights.data["rho"]) - multipliers.data["rho"].values)
+    between = []
+    for v, V in zip(weights.params.layers, multipliers.params.layers, strict=True):
+        v = by_norm(v)
+        between.append(np.abs(v / np.linalg.norm(v, axis=(-2, -1), keepdims=True) - np.asarray(V)).max(axis=(-2, -1)))
+    held = by_norm(jnp.stack([jnp.linalg.norm(v, axis=(-2, -1)) for v in weights.params.layers], axis=-1))
+    return {
+        "wn_rho": (("norm", "seed", "short_time"), apart_rho, "difference of ρ from the flow by multipliers"),
+        "wn_layers": (("norm", "seed"), np.max(between, axis=0), "largest difference of an entry of V at the end"),
+        "wn_norms": (("norm", "seed", "layer"), held, "norm of v at the end"),
+    }
