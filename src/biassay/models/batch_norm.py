@@ -54,9 +54,7 @@ def initial_statistics(params: PyTree) -> tuple[Statistics, ...]:
     )
 
 
-def train(
-    norm: BatchNorm, statistics: Statistics, x: Float[Array, "*n c"]
-) -> tuple[Float[Array, "*n c"], Statistics]:
+def train(norm: BatchNorm, statistics: Statistics, x: Float[Array, "*n c"]) -> tuple[Float[Array, "*n c"], Statistics]:
     """y in training mode, and the running statistics after it.
 
     Raises:

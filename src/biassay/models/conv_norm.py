@@ -14,11 +14,12 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key, PyTree
+from jaxtyping import Array, Float, PyTree
 
 from . import batch_norm
 from .batch_norm import EPS, BatchNorm, Pass, Statistics
-from .convolution import convolve, torch_default
+from .convolution import convolve
+from .initialisation import torch_default
 
 
 class ConvNorm(NamedTuple):
@@ -29,12 +30,11 @@ class ConvNorm(NamedTuple):
     norm: BatchNorm
 
 
-def init(key: Key[Array, ""], side: int, c: int, k: int, bias: bool = False) -> ConvNorm:
-    """PyTorch's defaults: weights and biases U(-1/sqrt(fan_in), 1/sqrt(fan_in)), scale 1, shift 0."""
-    weight_key, bias_key = jax.random.split(key)
+def plan(side: int, c: int, k: int, bias: bool = False) -> ConvNorm:
+    """PyTorch's defaults, to be drawn: weights and biases U(-1/sqrt(fan_in), 1/sqrt(fan_in)), scale 1, shift 0."""
     fan_in = side * side * c
-    weight = torch_default(weight_key, (side, side, c, k), fan_in)
-    return ConvNorm(weight, torch_default(bias_key, (k,), fan_in) if bias else None, batch_norm.init(k))
+    weight = torch_default((side, side, c, k), fan_in)
+    return ConvNorm(weight, torch_default((k,), fan_in) if bias else None, batch_norm.init(k))
 
 
 def apply(

@@ -1,4 +1,4 @@
-"""The convolution of images, and how its weights start.
+"""The convolution of images.
 
 Images are x (b, h, w, c), kernels W (side, side, c, k) with an odd side. With stride s and p = (side - 1) / 2 zeros
 beyond every border, as PyTorch's `padding=p`,
@@ -15,7 +15,7 @@ import math
 import jax
 import jax.numpy as jnp
 from jax.typing import DTypeLike
-from jaxtyping import Array, Float, Key
+from jaxtyping import Array, Float
 
 
 def convolve(
@@ -37,20 +37,6 @@ def convolve(
     return jax.lax.conv_general_dilated(
         x.astype(dtype), weight.astype(dtype), (stride, stride), padding, dimension_numbers=names
     )
-
-
-def torch_default(key: Key[Array, ""], shape: tuple[int, ...], fan_in: int) -> Float[Array, "..."]:
-    """U(-1/sqrt(fan_in), 1/sqrt(fan_in)), what PyTorch draws for the weights and biases of a layer.
-
-    For the weights PyTorch calls it kaiming_uniform with a = sqrt(5): the bound is sqrt(6 / ((1 + a^2) fan_in)).
-    """
-    return jax.random.uniform(key, shape, minval=-1.0) * fan_in**-0.5
-
-
-def he_fan_out(key: Key[Array, ""], shape: tuple[int, int, int, int]) -> Float[Array, "side side c k"]:
-    """N(0, 2 / (side^2 k)), which keeps the size of gradients (He et al. 2015, arXiv 1502.01852, section 2.2)."""
-    side, _, _, k = shape
-    return jax.random.normal(key, shape) * (2 / (side * side * k)) ** 0.5
 
 
 def channels(base: int, width: float) -> int:

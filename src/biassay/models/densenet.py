@@ -6,8 +6,8 @@ over three blocks of (depth - 4) / 6 layers. Before them a 3x3 convolution to 2 
 transition: batch norm, relu, 1x1 to half of the channels, 2x2 mean. At the end batch norm, relu, the mean over the
 pixels and one affine map to the classes. No convolution has a bias. Depth 40 and growth 12 give six layers a block.
 
-G. Huang, Z. Liu, L. van der Maaten, K. Weinberger 2017, arXiv 1608.06993. Weights start from N(0, 2 / fan_out), the head
-in PyTorch's default.
+G. Huang, Z. Liu, L. van der Maaten, K. Weinberger 2017, arXiv 1608.06993. Convolutions start from N(0, 2 / fan_out),
+the head from PyTorch's default.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from . import batch_norm, conv_norm, mlp
+from . import batch_norm, conv_norm, pooling
 from .batch_norm import BatchNorm, Pass, Statistics
 from .conv_norm import ConvNorm
-from .convolution import channels, convolve, he_fan_out
+from .convolution import channels, convolve
+from .initialisation import draw, he_fan_out
 from .mlp import Layer
 from .pooling import classify, mean_pool
 
@@ -32,7 +33,7 @@ WIDENING = 4
 
 
 class DenseLayer(NamedTuple):
-    """F. The bottleneck's convolution (1, 1, c, 4 growth) has a batch norm behind it; convolution: (3, 3, ., growth)."""
+    """F. bottleneck: (1, 1, c, 4 growth) and the batch norm behind it; convolution: (3, 3, 4 growth, growth)."""
 
     norm: BatchNorm
     bottleneck: ConvNorm
@@ -83,37 +84,29 @@ def init(
     Raises:
         ValueError: classes below 1, a width that is not positive, or a depth that is not 10, 16, 22, ...
     """
-    if classes < 1:
-        raise ValueError(f"classes must be at least 1, got {classes}")
     layers, rest = divmod(depth - 4, 2 * BLOCKS)
     if layers < 1 or rest:
         raise ValueError(f"depth must be 4 and a multiple of {2 * BLOCKS} (40, 100, ...), got {depth}")
     k = channels(growth, width)
-    remaining = iter(jax.random.split(key, 2 + BLOCKS * (2 * layers + 1)))
-    c = 2 * k
-    stem = he_fan_out(next(remaining), (3, 3, colours, c))
-    blocks = []
+    c, blocks = 2 * k, []
+    stem = he_fan_out((3, 3, colours, c))
     for index in range(BLOCKS):
-        dense = []
-        for _ in range(layers):
-            dense.append(_layer(next(remaining), next(remaining), c, k))
-            c += k
-        transition = None
+        dense = tuple(_layer(c + layer * k, k) for layer in range(layers))
+        c += layers * k
         if index < BLOCKS - 1:
-            weight = he_fan_out(next(remaining), (1, 1, c, c // 2))
-            transition = Transition(batch_norm.init(c), weight)
+            blocks.append(Block(dense, Transition(batch_norm.init(c), he_fan_out((1, 1, c, c // 2)))))
             c //= 2
-        blocks.append(Block(tuple(dense), transition))
-    head = mlp.init(next(remaining), (c, classes), "uniform")[0]
-    params = DenseNet(stem, tuple(blocks), batch_norm.init(c), head)
+        else:
+            blocks.append(Block(dense, None))
+    params = draw(key, DenseNet(stem, tuple(blocks), batch_norm.init(c), pooling.head(c, classes)))
     return params, batch_norm.initial_statistics(params)
 
 
-def _layer(bottleneck_key: Key[Array, ""], key: Key[Array, ""], c: int, k: int) -> DenseLayer:
-    """F from c channels to k."""
+def _layer(c: int, k: int) -> DenseLayer:
+    """F from c channels to k, to be drawn."""
     middle = WIDENING * k
-    bottleneck = ConvNorm(he_fan_out(bottleneck_key, (1, 1, c, middle)), None, batch_norm.init(middle))
-    return DenseLayer(batch_norm.init(c), bottleneck, he_fan_out(key, (3, 3, middle, k)))
+    bottleneck = ConvNorm(he_fan_out((1, 1, c, middle)), None, batch_norm.init(middle))
+    return DenseLayer(batch_norm.init(c), bottleneck, he_fan_out((3, 3, middle, k)))
 
 
 def _forward(params: DenseNet, norm: Pass, x: Float[Array, "b h w c"], dtype: DTypeLike) -> Float[Array, "b k"]:

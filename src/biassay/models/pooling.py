@@ -1,4 +1,4 @@
-"""Smaller images: 2x2 and 3x3 pooling, and the mean over all pixels in front of the classes."""
+"""Smaller images: 2x2 and 3x3 pooling; and the head, the mean over all pixels in front of the classes."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from .initialisation import torch_default
 from .mlp import Layer
 
 
@@ -39,6 +40,17 @@ def stem_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b -(-h//2) -(-w//2) c
     """The largest of the 3x3 pixels around every second one, as after the first convolution for ImageNet."""
     padding = ((0, 0), (1, 1), (1, 1), (0, 0))
     return jax.lax.reduce_window(x, -jnp.inf, jax.lax.max, (1, 3, 3, 1), (1, 2, 2, 1), padding)
+
+
+def head(c: int, classes: int) -> Layer:
+    """The affine map from c features to the classes in PyTorch's default, to be drawn.
+
+    Raises:
+        ValueError: classes below 1.
+    """
+    if classes < 1:
+        raise ValueError(f"classes must be at least 1, got {classes}")
+    return Layer(torch_default((c, classes), c), torch_default((classes,), c))
 
 
 def classify(head: Layer, x: Float[Array, "b h w c"]) -> Float[Array, "b k"]:

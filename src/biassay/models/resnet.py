@@ -8,12 +8,13 @@ first halves the image, by stride 2 in the first 3x3 convolution of its first bl
 1x1 convolution and batch norm where the shape changes. In front a stem, at the end the mean over the pixels and one
 affine map to the classes. Stem for CIFAR: 3x3, stride 1; for ImageNet: 7x7, stride 2, then 3x3 maximum, stride 2.
 
-K. He, X. Zhang, S. Ren, J. Sun 2016, arXiv 1512.03385; with the stem for CIFAR as in the specification of Liu,
-Papailiopoulos and Achlioptas 2020, arXiv 1906.02613.
+K. He, X. Zhang, S. Ren, J. Sun 2016, arXiv 1512.03385. There a bottleneck's first 1x1 has the stride, and CIFAR has
+networks of its own; the stride in the 3x3 and the stem for CIFAR are what is usual today.
 """
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
 
 import jax
@@ -21,10 +22,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from . import batch_norm, conv_norm, mlp
+from . import batch_norm, conv_norm, pooling
 from .batch_norm import Pass, Statistics
 from .conv_norm import ConvNorm
 from .convolution import channels
+from .initialisation import draw
 from .mlp import Layer
 from .pooling import classify, stem_pool
 
@@ -83,32 +85,27 @@ def init(
     Raises:
         ValueError: classes below 1, a width that is not positive, or an unknown stem.
     """
-    if classes < 1:
-        raise ValueError(f"classes must be at least 1, got {classes}")
     if stem not in ("cifar", "imagenet"):
         raise ValueError(f"stem must be cifar or imagenet, got {stem!r}")
-    stem_key, head_key, *keys = jax.random.split(key, 2 + sum(form.blocks))
-    remaining, c = iter(keys), channels(STAGES[0], width)
-    first = conv_norm.init(stem_key, _IMAGENET_SIDE if stem == "imagenet" else 3, colours, c)
-    stages = []
+    c, stages = channels(STAGES[0], width), []
+    first = conv_norm.plan(_IMAGENET_SIDE if stem == "imagenet" else 3, colours, c)
     for stage, (base, blocks) in enumerate(zip(STAGES, form.blocks, strict=True)):
         k = channels(base, width)
-        stages.append([])
+        planned = []
         for index in range(blocks):
-            block = _block(next(remaining), c, k, form.bottleneck, changes=_stride(stage, index) > 1)
-            stages[-1].append(block)
-            c = block.convolutions[-1].weight.shape[-1]
-    params = ResNet(first, tuple(map(tuple, stages)), mlp.init(head_key, (c, classes), "uniform")[0])
+            planned.append(_block(c, k, form.bottleneck, _stride(stage, index)))
+            c = EXPANSION * k if form.bottleneck else k
+        stages.append(tuple(planned))
+    params = draw(key, ResNet(first, tuple(stages), pooling.head(c, classes)))
     return params, batch_norm.initial_statistics(params)
 
 
-def _block(key: Key[Array, ""], c: int, k: int, bottleneck: bool, changes: bool) -> Block:
-    """A block from c channels to k (a bottleneck: to `EXPANSION` k)."""
+def _block(c: int, k: int, bottleneck: bool, stride: int) -> Block:
+    """A block from c channels to k (a bottleneck: to `EXPANSION` k), to be drawn."""
     sides, sizes = ((1, 3, 1), (c, k, k, EXPANSION * k)) if bottleneck else ((3, 3), (c, k, k))
-    *keys, shortcut_key = jax.random.split(key, len(sides) + 1)
-    layers = tuple(conv_norm.init(*of) for of in zip(keys, sides, sizes[:-1], sizes[1:], strict=True))
-    shortcut = conv_norm.init(shortcut_key, 1, c, sizes[-1]) if changes or c != sizes[-1] else None
-    return Block(layers, shortcut)
+    layers = tuple(conv_norm.plan(side, *pair) for side, pair in zip(sides, pairwise(sizes), strict=True))
+    changes = stride > 1 or c != sizes[-1]
+    return Block(layers, conv_norm.plan(1, c, sizes[-1]) if changes else None)
 
 
 def _stride(stage: int, index: int) -> int:

@@ -10,6 +10,7 @@ K. Simonyan and A. Zisserman 2014, arXiv 1409.1556, in the form usual for CIFAR:
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 import jax
@@ -17,10 +18,11 @@ import jax.numpy as jnp
 from jax.typing import DTypeLike
 from jaxtyping import Array, Float, Key
 
-from . import batch_norm, conv_norm, mlp
+from . import batch_norm, conv_norm, pooling
 from .batch_norm import Pass, Statistics
 from .conv_norm import ConvNorm
 from .convolution import channels
+from .initialisation import draw
 from .mlp import Layer
 from .pooling import classify, max_pool
 
@@ -54,19 +56,12 @@ def init(
     Raises:
         ValueError: classes below 1, or a width that is not positive.
     """
-    if classes < 1:
-        raise ValueError(f"classes must be at least 1, got {classes}")
-    *keys, head_key = jax.random.split(key, sum(map(len, plan)) + 1)
-    remaining, c = iter(keys), colours
-    groups = []
+    c, groups = colours, []
     for group in plan:
-        layers = []
-        for base in group:
-            k = channels(base, width)
-            layers.append(conv_norm.init(next(remaining), 3, c, k, bias=True))
-            c = k
-        groups.append(tuple(layers))
-    params = VGG(tuple(groups), mlp.init(head_key, (c, classes), "uniform")[0])
+        sizes = (c, *(channels(base, width) for base in group))
+        groups.append(tuple(conv_norm.plan(3, *pair, bias=True) for pair in pairwise(sizes)))
+        c = sizes[-1]
+    params = draw(key, VGG(tuple(groups), pooling.head(c, classes)))
     return params, batch_norm.initial_statistics(params)
 
 

@@ -1,0 +1,78 @@
+"""The deep classifiers by name: VGG16, ResNet18, ResNet50 and DenseNet40-BC.
+
+>>> import jax
+>>> net = classifier("resnet18", classes=10, width=1 / 8)
+>>> params, statistics = net.init(jax.random.key(0))
+>>> logits, statistics = jax.jit(net.train)(params, statistics, jax.numpy.zeros((2, 32, 32, 3)))
+>>> logits.shape
+(2, 10)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache, partial
+from typing import Literal, NamedTuple, TypeAlias, get_args
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, PyTree
+
+from . import densenet, resnet, vgg
+
+Name: TypeAlias = Literal["vgg16", "resnet18", "resnet50", "densenet40"]
+Precision: TypeAlias = Literal["float32", "bfloat16"]
+
+
+class Classifier(NamedTuple):
+    """What `biassay.problem.Problem` asks of a network with batch normalisation.
+
+    init: key -> (params, statistics), float32 whatever the precision.
+    predict: (params, statistics, images (b, h, w, c)) -> logits (b, classes) in evaluation mode.
+    train: the same arguments -> (logits, statistics) in training mode.
+    """
+
+    init: Callable[[Array], tuple[PyTree, PyTree]]
+    predict: Callable[..., Array]
+    train: Callable[..., tuple[Array, PyTree]]
+
+
+@cache
+def classifier(
+    name: Name,
+    classes: int,
+    width: float = 1.0,
+    images: resnet.Stem = "cifar",
+    precision: Precision = "float32",
+) -> Classifier:
+    """The functions of one architecture. Equal arguments give the very same functions, so that they compile once.
+
+    Args:
+        name: of the architecture.
+        classes: outputs.
+        width: multiplies the channels.
+        images: "cifar" for those of 32x32, "imagenet" for those of 224x224. ResNets differ in their stem, VGG takes the
+            mean over the pixels that are left, DenseNet40 has only the form for CIFAR.
+        precision: of the convolutions; parameters, statistics, batch normalisation and logits are float32.
+
+    Raises:
+        ValueError: an unknown name, form or precision, or a DenseNet for ImageNet.
+    """
+    for what, value, known in (
+        ("name", name, Name),
+        ("images", images, resnet.Stem),
+        ("precision", precision, Precision),
+    ):
+        if value not in get_args(known):
+            raise ValueError(f"{what} must be one of {', '.join(get_args(known))}, got {value!r}")
+    if name == "densenet40" and images != "cifar":
+        raise ValueError("densenet40 has only the form for cifar: choose it, or another network")
+    dtype = jnp.bfloat16 if precision == "bfloat16" else jnp.float32
+    module = {"vgg16": vgg, "densenet40": densenet}.get(name, resnet)
+    start = {
+        "vgg16": partial(vgg.init, classes=classes, width=width),
+        "resnet18": partial(resnet.init, form=resnet.RESNET18, classes=classes, width=width, stem=images),
+        "resnet50": partial(resnet.init, form=resnet.RESNET50, classes=classes, width=width, stem=images),
+        "densenet40": partial(densenet.init, classes=classes, width=width),
+    }[name]
+    return Classifier(jax.jit(start), partial(module.predict, dtype=dtype), partial(module.train, dtype=dtype))
