@@ -127,8 +127,8 @@ def controls(data: xr.Dataset) -> Figure:
         title="Where the advantage goes away",
         caption=(
             f"{_center(data)}, {data.attrs['base_size']} points. Left: in “generic” all coordinates interact, “ridge” "
-            f"varies in one direction: neither has the tree in it. Right: the coordinates permuted so that no two siblings stay together; the shaded "
-            f"region is the claim for tree-4. {_SEEDS}"
+            f"varies in one direction: neither has the tree in it. Right: the coordinates permuted so that no two "
+            f"siblings stay together; the shaded region is the claim for tree-4. {_SEEDS}"
         ),
         panels=(
             Panel(

@@ -55,9 +55,9 @@ used for both: chosen apart, a dense network seems to gain from the permutation.
 Ratios are paired: same target, same points, same order of batches. The measure is $\log_{10}$ of the ratio, its mean
 the logarithm of the geometric mean over seeds. Errors on $\mathbb{R}^d$ are those at the checkpoint of the least
 validation error. Errors on the digits are those at the end, because the least loss on 200 images is a poor guide to a
-checkpoint: on the trial seeds it cost half a point. Both kinds stand in the data and in the figures of both parts. Where a statement is
-about several sizes or dimensions, the cell where it fares worst is judged. The regions were fixed after a trial run on
-other seeds.
+checkpoint: on the trial seeds it cost half a point. Both kinds stand in the data and in the figures of both parts.
+Where a statement is about several sizes or dimensions, the cell where it fares worst is judged. The regions were fixed
+after a trial run on other seeds.
 
 A mistake $e$ at one node reaches the root through the slopes of the nodes above: if $g$ is $\Lambda$-Lipschitz in each
 argument and every node is fitted to $e$,
