@@ -12,6 +12,7 @@ from biassay.assays import (
     max_margin,
     memorize,
     min_norm,
+    neural_collapse,
     overparameterization,
     random_labels,
     rank_jumps,
@@ -223,6 +224,19 @@ CONFIGS = {
         toy_width=16,
         toy_pretrain_epochs=200,
         toy_epochs=200,
+    ),
+    "neural-collapse": neural_collapse.Config(
+        images=200,
+        hidden=(32, 32),
+        lr=0.04,
+        batch=50,
+        steps=3000,
+        decay=5e-3,
+        strong_decay=1e-2,
+        scale=4.0,
+        records=6,
+        seed=10_000,
+        seeds=2,
     ),
 }
 

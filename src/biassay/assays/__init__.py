@@ -406,6 +406,29 @@ CATALOGUE: dict[str, Entry] = {
             "lecture_sgd",
         ),
     ),
+    "neural-collapse": Entry(
+        module="biassay.assays.neural_collapse",
+        sentence=(
+            "Under the square loss with weight decay a deep ReLU network ends in neural collapse: the features of "
+            "every class become one point, the points a simplex, and the last layer these points."
+        ),
+        claims=(
+            "nc1",
+            "nc3",
+            "nc3-needs-wd",
+            "nc3-normalised",
+            "nc1-needs-wd",
+            "nc1-from-small-start",
+            "nc2",
+            "nc2-at-rest",
+        ),
+        seconds=80.0,
+        papers=(
+            "xu2023dynamics",
+            "papyan2020collapse",
+            "han2022collapse",
+        ),
+    ),
 }
 
 

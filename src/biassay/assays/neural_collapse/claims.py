@@ -110,6 +110,7 @@ CLAIMS = (
         "plain, decay",
         control=relative_to_base(at_start("nc1_quotient", "plain, decay")),
         control_says="before training",
+        recorded="holds",
         **PAPER,
     ),
     _dual(
@@ -117,6 +118,7 @@ CLAIMS = (
         "With weight decay the last layer becomes the class means, up to its scale (NC3).",
         "plain, decay",
         "normalised, no decay",
+        recorded="holds",
         **PAPER,
     ),
     Claim(
@@ -130,6 +132,7 @@ CLAIMS = (
         statistic="every",
         min_seeds=5,
         unit="|W/|W| − M/|M||²",
+        recorded="holds",
         **DERIVED,
     ),
     _dual(
@@ -137,6 +140,7 @@ CLAIMS = (
         "With normalised layers too it is weight decay that makes the last layer the class means.",
         "normalised, decay",
         "normalised, no decay",
+        recorded="holds",
         **PAPER,
     ),
     Claim(
@@ -152,6 +156,7 @@ CLAIMS = (
         statistic="every",
         min_seeds=5,
         unit="tr S_W / tr S_B, relative to plain SGD without decay",
+        recorded="fails",
         **DERIVED,
     ),
     _collapses(
@@ -161,12 +166,14 @@ CLAIMS = (
         "small start, no decay",
         control=relative_to_base(at_start("nc1_quotient", "small start, no decay")),
         control_says="before training",
+        recorded="holds",
         **DERIVED,
     ),
     _simplex(
         "nc2",
         "With weight decay the class means become a simplex equiangular tight frame (NC2) within the run's steps.",
         "plain, decay",
+        recorded="fails",
         **PAPER,
     ),
     _simplex(
@@ -179,6 +186,7 @@ CLAIMS = (
             f"the distance from the simplex changed by at most {AT_REST:.0%} over the last third of the steps before "
             "the first drop"
         ),
+        recorded="vacuous",
         **PAPER,
     ),
 )

@@ -60,7 +60,7 @@ def _reaching(data: xr.Dataset, name: str, region: tuple[float, float]) -> str:
     end = data[name].isel(step=-1)
     inside = ((end >= region[0]) & (end <= region[1])).sum("seed")
     found = [f"{arm} ({int(n)})" for arm, n in zip(data["arm"].values, inside.values, strict=True) if n]
-    return f"of {data.sizes['seed']} runs each end in it: {'; '.join(found)}" if found else "no run ends in it"
+    return f"of {data.sizes['seed']} runs each: {'; '.join(found)}" if found else "no run"
 
 
 def along_the_way(data: xr.Dataset) -> Figure:
@@ -74,10 +74,10 @@ def along_the_way(data: xr.Dataset) -> Figure:
         name="along-the-way",
         title="The way to neural collapse",
         caption=(
-            "0 is full collapse; shaded is what the claims ask for. The step size first drops after "
+            "0 is full collapse; shaded are the ranges of the claims. The step size first drops after "
             f"{int(data['first_drop'])} steps. NC1 at the end, medians: "
             + ", ".join(f"{_median(data, 'nc1_quotient', arm):.2g} ({arm})" for arm in ROLES)
-            + f". Range of NC2: {_reaching(data, 'etf', (0.0, SIMPLEX))}. Range of NC3: "
+            + f". In the range of NC2: {_reaching(data, 'etf', (0.0, SIMPLEX))}. In the range of NC3: "
             f"{_reaching(data, 'nc3', (0.0, DUAL))}. {_BAND}"
         ),
         panels=tuple(
