@@ -17,10 +17,13 @@ that it is compared with.
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Float
+
+Decay: TypeAlias = float | Float[np.ndarray, "..."]
+"""lambda: one for all, or one for each of the moments."""
 
 
 class MarginMoments(NamedTuple):
@@ -36,19 +39,19 @@ def margin_moments(margins: Float[np.ndarray, "*lead n"]) -> MarginMoments:
     return MarginMoments(margins.mean(axis=-1), (margins**2).mean(axis=-1))
 
 
-def rho_equilibrium(of: MarginMoments, decay: float) -> Float[np.ndarray, "*lead"]:
+def rho_equilibrium(of: MarginMoments, decay: Decay) -> Float[np.ndarray, "*lead"]:
     """rho_eq = mu / (M + lambda)."""
     return of.mean / (of.square + decay)
 
 
-def loss_equilibrium(of: MarginMoments, decay: float) -> Float[np.ndarray, "*lead"]:
+def loss_equilibrium(of: MarginMoments, decay: Decay) -> Float[np.ndarray, "*lead"]:
     """L_eq = (s^2 + lambda) / (s^2 + lambda + mu^2)."""
     free = of.square - of.mean**2 + decay
     return free / (free + of.mean**2)
 
 
 def normalised_square_loss(
-    rho: Float[np.ndarray, "*lead"], of: MarginMoments, decay: float
+    rho: Float[np.ndarray, "*lead"], of: MarginMoments, decay: Decay
 ) -> Float[np.ndarray, "*lead"]:
     """L = 1 - 2 rho mu + rho^2 (M + lambda)."""
     return 1 - 2 * rho * of.mean + rho**2 * (of.square + decay)

@@ -233,8 +233,8 @@ def _final_spread(position: int) -> Measure:
 
 def law_error(data: xr.Dataset) -> xr.DataArray:
     """Largest deviation of rho_k^2 - rho_1^2 from its law, over its size at the start."""
-    off = np.abs(data["apart"] - data["apart_law"]) / np.abs(data["apart"].isel(law_time=0))
-    return off.max(["law_time", "pair"])
+    off = abs(data["apart"] - data["apart_law"]) / abs(data["apart"].isel(law_time=0))
+    return off.max(dim=["law_time", "pair"])
 
 
 def _drift_of_descent(data: xr.Dataset) -> np.ndarray:
@@ -242,7 +242,7 @@ def _drift_of_descent(data: xr.Dataset) -> np.ndarray:
     squares = data["norms"].isel(wd=0) ** 2
     apart = squares.isel(layer=slice(1, None)) - squares.isel(layer=0)
     start = apart.isel(descent_time=0)
-    return (np.abs(apart - start) / np.abs(start)).max(["descent_time", "layer"]).values
+    return (abs(apart - start) / abs(start)).max(dim=["descent_time", "layer"]).values
 
 
 BALANCE = (

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-RAREST = 173
-"""Images of the rarest digit, with one of all images left out."""
+RAREST = 174
+"""Images of the rarest digit."""
 
 
 @dataclass(frozen=True, kw_only=True)

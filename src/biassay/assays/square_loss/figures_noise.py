@@ -22,17 +22,18 @@ def noise(data: xr.Dataset) -> Figure:
     smooth, relu = float(data["smooth_wd"][-1]), [float(wd) for wd in data["relu_wd"].values]
     acting = ", ".join(f"{lr * wd * float(data['relu_step'][-1]):g} at wd = {wd:g}" for wd in relu if wd)
     mini = [wd for wd in relu if wd][-4:]
-    labels = {"xlabel": "steps", "ylabel": "relative displacement per step"}
     return Figure(
         name="noise",
         title="The noise that is left when the step size never falls",
-        caption=f"Mean over the layers of ‖W_t+1 − W_t‖ / ‖W_t‖ per step, lr = {lr:g}, {images} images. Above left: the "
-        f"full batch comes to rest, batches of {size} do not, unless there is no weight decay. Below: medians over the "
-        f"last samples of every seed. Weight decay acts within 1 / (lr wd) steps; with relu lr wd T is {acting}, and a "
+        caption=f"Mean over the layers of ‖W_t+1 − W_t‖ / ‖W_t‖ per step, lr = {lr:g}, {images} images. Above: along "
+        "the run. Below: medians over the last samples, and their range over seeds. Weight decay acts within "
+        f"1 / (lr wd) steps; with relu lr wd T is {acting}, and a "
         f"floor is not stationary where that is below 1. {BAND}",
         panels=(
             Panel(
                 title="silu(2 z), no kinks",
+                xlabel="steps",
+                ylabel="relative displacement per step",
                 xscale="log",
                 yscale="log",
                 series=(
@@ -40,10 +41,11 @@ def noise(data: xr.Dataset) -> Figure:
                     _path(data, "smooth", "full", smooth, f"full batch, wd = {smooth:g}", "second"),
                     _path(data, "smooth", "mini", 0.0, f"B = {size}, wd = 0", "control"),
                 ),
-                **labels,
             ),
             Panel(
                 title=f"relu, B = {size}",
+                xlabel="steps",
+                ylabel="relative displacement per step",
                 xscale="log",
                 yscale="log",
                 series=(
@@ -53,7 +55,6 @@ def noise(data: xr.Dataset) -> Figure:
                     ),
                     _path(data, "relu", "mini", 0.0, "wd = 0", "control"),
                 ),
-                **labels,
             ),
             _floors(data, "smooth", "The floor with silu(2 z)"),
             _floors(data, "relu", "The floor with relu"),
@@ -65,10 +66,11 @@ def _floors(data: xr.Dataset, name: str, title: str) -> Panel:
     """The floor of every seed by batch and weight decay; pairs that were not run are left out."""
     floors = data[f"{name}_floor"]
     series = []
-    for batch, label, role in (
+    looks: tuple[tuple[str, str, Role], ...] = (
         ("mini", f"B = {data.attrs['noise_batch']}", "result"),
         ("full", "full batch", "second"),
-    ):
+    )
+    for batch, label, role in looks:
         own = floors.sel(batch=batch).transpose("seed", f"{name}_wd")
         run = [k for k in range(own.sizes[f"{name}_wd"]) if np.isfinite(own.values[:, k]).any()]
         if run:
@@ -94,6 +96,13 @@ def cifar(data: xr.Dataset) -> Figure:
     drawn = [norms[k] for k in np.unique(np.linspace(0, len(norms) - 1, len(ROLES)).round().astype(int))]
     wds = [float(data["cifar_wd"].min()), float(data["cifar_wd"].max())]
 
+    def arms(values: xr.DataArray, x: np.ndarray, wd: float) -> tuple[Line, ...]:
+        chosen = values.sel(cifar_wd=wd)
+        return tuple(
+            quantile_band(x, chosen.sel(cifar_arm=arm).transpose("cifar_seed", ...).values, str(arm), role)
+            for arm, role in zip(drawn, ROLES, strict=False)
+        )
+
     def paths(wd: float) -> Panel:
         return Panel(
             title=f"ρ with weight decay {wd:g}",
@@ -101,12 +110,7 @@ def cifar(data: xr.Dataset) -> Figure:
             ylabel="ρ",
             xscale="log",
             yscale="log",
-            series=tuple(
-                quantile_band(
-                    epochs, data["cifar_rho"].sel(cifar_arm=arm, cifar_wd=wd, cifar_epoch=epochs).values, str(arm), role
-                )
-                for arm, role in zip(drawn, ROLES, strict=False)
-            ),
+            series=arms(data["cifar_rho"].sel(cifar_epoch=epochs), epochs, wd),
         )
 
     def margins(wd: float) -> Panel:
@@ -114,15 +118,7 @@ def cifar(data: xr.Dataset) -> Figure:
             title=f"Margins at the end, weight decay {wd:g}",
             xlabel="share of the images",
             ylabel="margin",
-            series=tuple(
-                quantile_band(
-                    data["cifar_share"].values,
-                    data["cifar_margins"].sel(cifar_arm=arm, cifar_wd=wd).values,
-                    str(arm),
-                    role,
-                )
-                for arm, role in zip(drawn, ROLES, strict=False)
-            ),
+            series=arms(data["cifar_margins"], data["cifar_share"].values, wd),
         )
 
     tests = data["cifar_test"].isel(cifar_epoch=-1).median("cifar_seed").sel(cifar_wd=wds[-1])
@@ -130,8 +126,8 @@ def cifar(data: xr.Dataset) -> Figure:
     return Figure(
         name="cifar",
         title="Two classes of CIFAR-10: ρ and margins by the norm at the start",
-        caption="A convolutional network without biases or batch normalisation, by SGD with momentum on the squared error "
-        f"of two outputs. No claim is judged on it. Test accuracy with weight decay {wds[-1]:g}: {shown}. {BAND}",
+        caption="A convolutional network without biases or batch normalisation, by SGD with momentum on the squared "
+        f"error of two outputs. No claim is judged on it. Test accuracy with weight decay {wds[-1]:g}: {shown}. {BAND}",
         panels=(*map(paths, wds), *map(margins, wds)),
     )
 
@@ -157,7 +153,7 @@ def noise_cifar(data: xr.Dataset) -> Figure:
     return Figure(
         name="noise-cifar",
         title="CIFAR-10: the noise of a deep convolutional network",
-        caption="Mean over the layers of ‖W − W_before‖ / ‖W_before‖ over the last epoch (per epoch, not per step), at a "
-        "constant step size; runs that diverged are missing. No claim is judged on it. Points: median over seeds.",
+        caption="Mean over the layers of ‖W − W_before‖ / ‖W_before‖ over the last epoch (per epoch, not per step), at "
+        "a constant step size; runs that diverged are missing. No claim is judged on it. Points: median over seeds.",
         panels=tuple(panel(str(loss)) for loss in data["noise_cifar_loss"].values),
     )

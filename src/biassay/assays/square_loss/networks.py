@@ -3,29 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from itertools import pairwise
 from typing import TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int, Key, Scalar
+from jaxtyping import Array, Float, Int, Scalar
+from sklearn.datasets import load_digits
 
-from ...data import digits
 from ...dynamics import Normalised
 from ...problem import Problem
 
 Layers: TypeAlias = tuple[Float[Array, "fan_in fan_out"], ...]
 """W_1, ..., W_L, each acting as h W_l."""
 
-PIXELS = 64
-_DIGITS, _START = 400, 401
+_DIGITS, _START = 0, 1
 """The streams of randomness of a seed: which digits, and the weights at the start."""
 
 
-def key(seed: int, stream: int) -> Key[Array, ""]:
-    """The key of a seed for the draws that belong to `stream`."""
-    return jax.random.fold_in(jax.random.key(seed), stream)
+@cache
+def _all_digits() -> tuple[Float[np.ndarray, "1797 64"], Int[np.ndarray, " 1797"]]:
+    x, labels = map(np.asarray, load_digits(return_X_y=True))
+    return x / 16, labels
 
 
 def draw_digits(
@@ -35,20 +36,17 @@ def draw_digits(
 
     The pixels lie in 0..1, then the mean image is taken away and every image is scaled to norm 1.
     """
-    shuffled = digits.split(key(seed, _DIGITS), digits.TOTAL - 1, 1)
-    x, label = np.asarray(shuffled.x, float).reshape(-1, PIXELS), np.asarray(shuffled.y)
-    chosen = np.concatenate([np.flatnonzero(label == own)[: images // len(classes)] for own in classes])
+    x, labels = _all_digits()
+    rng, each = np.random.default_rng([seed, _DIGITS]), images // len(classes)
+    chosen = np.concatenate([rng.permutation(np.flatnonzero(labels == own))[:each] for own in classes])
     x = x[chosen] - x[chosen].mean(axis=0)
-    return x / np.linalg.norm(x, axis=1, keepdims=True), np.repeat(np.arange(len(classes)), images // len(classes))
+    return x / np.linalg.norm(x, axis=1, keepdims=True), np.repeat(np.arange(len(classes)), each)
 
 
-def he_start(seed: int, widths: tuple[int, ...]) -> Layers:
+def he_start(seed: int, widths: tuple[int, ...]) -> tuple[Float[np.ndarray, "fan_in fan_out"], ...]:
     """Weights N(0, 2 / fan_in) (He et al., ICCV 2015)."""
-    keys = jax.random.split(key(seed, _START), len(widths) - 1)
-    return tuple(
-        jax.random.normal(own, (fan_in, fan_out)) * (2 / fan_in) ** 0.5
-        for own, (fan_in, fan_out) in zip(keys, pairwise(widths), strict=True)
-    )
+    rng = np.random.default_rng([seed, _START])
+    return tuple(rng.normal(0, (2 / fan_in) ** 0.5, (fan_in, fan_out)) for fan_in, fan_out in pairwise(widths))
 
 
 # --- networks ---------------------------------------------------------------------------------------------------------

@@ -23,8 +23,8 @@ from ...problem import Problem, cross_entropy
 from ...simulation import PerSeed, log_steps, simulate
 from .config import Config
 from .displacement import Remembering, at_rest, relative_displacement
-from .networks import Layers, key
-from .on_cifar import colours, mean_squared_error
+from .networks import Layers
+from .on_cifar import colours, key, mean_squared_error
 
 _START, _BATCHES = 420, 421
 _POINTS = 60
@@ -61,7 +61,7 @@ def noise_study(config: Config) -> xr.Dataset:
     images = cifar10.load()
     mean, deviation = colours(images.x)
     x = jnp.asarray(((images.x / np.float32(255) - mean) / deviation).astype(np.float32))
-    targets = {"cross-entropy": (images.y, cross_entropy)}
+    targets: dict[str, Any] = {"cross-entropy": (images.y, cross_entropy)}
     targets["squared error"] = (np.eye(cifar10.CLASSES, dtype=np.float32)[images.y], mean_squared_error)
     batch = min(config.cifar_batch, len(images.y))
     a_turn = len(images.y) // batch
@@ -71,7 +71,8 @@ def noise_study(config: Config) -> xr.Dataset:
     def dynamics(lr: Any, decay: Any) -> Remembering:
         return Remembering(SGD(lr, batch, weight_decay=decay), every=a_turn)
 
-    def run(seed: int, y: np.ndarray, loss: Any, label: str) -> np.ndarray:
+    def run(seed: int, label: str) -> np.ndarray:
+        y, loss = targets[label]
         begin = at_rest(init(key(seed, _START), config.noise_cifar_width, config.noise_cifar_depth))
         found = simulate(
             Problem(predict, x, jnp.asarray(y), loss),
@@ -88,7 +89,7 @@ def noise_study(config: Config) -> xr.Dataset:
         )
         return found.data["displacement"].values[0].astype(float)
 
-    values = [[run(seed, *of, label) for label, of in targets.items()] for seed in seeds]
+    values = [[run(seed, label) for label in targets] for seed in seeds]
     axes = ("noise_cifar_seed", "noise_cifar_loss", "noise_cifar_lr", "noise_cifar_wd", "noise_cifar_epoch")
     own = (seeds, list(targets), list(config.noise_cifar_lrs), list(config.noise_cifar_decays), epochs)
     return xr.Dataset({"noise_cifar_displacement": (axes, np.array(values))}, dict(zip(axes, own, strict=True)))

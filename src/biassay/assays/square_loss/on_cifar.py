@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Scalar
+from jaxtyping import Array, Float, Key, Scalar
 
 from ...data import cifar10
 from ...data.label_corruption import corrupt
@@ -24,7 +24,6 @@ from ...models.plain_cnn import Architecture, PlainCNN
 from ...problem import Batch, Problem
 from ...simulation import PerSeed, log_steps, simulate
 from .config import Config
-from .networks import key
 
 _START, _CORRUPTION, _BATCHES = 410, 411, 412
 _POINTS = 60
@@ -49,11 +48,14 @@ def unit_images(
 
 def colours(images: np.ndarray) -> tuple[Float[np.ndarray, " c"], Float[np.ndarray, " c"]]:
     """Mean and deviation of every colour, on the scale 0..1."""
-    found = (
-        (images / np.float32(255)).mean(axis=(0, 1, 2), dtype=float),
-        images.std(axis=(0, 1, 2), dtype=float) / 255,
-    )
-    return found[0].astype(np.float32), found[1].astype(np.float32)
+    # In double precision: a colour has 50 million values.
+    mean, deviation = (f(images, axis=(0, 1, 2), dtype=float) / 255 for f in (np.mean, np.std))
+    return mean.astype(np.float32), deviation.astype(np.float32)
+
+
+def key(seed: int, stream: int) -> Key[Array, ""]:
+    """The key of a seed for the draws that belong to `stream`."""
+    return jax.random.fold_in(jax.random.key(seed), stream)
 
 
 # --- probes -----------------------------------------------------------------------------------------------------------

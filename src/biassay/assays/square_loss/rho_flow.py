@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import PyTree
 
-from ...dynamics import LagrangeFlow, Normalised, split_scale
+from ...dynamics import LagrangeFlow, Normalised
 from ...problem import Problem, squared_error
 from ...references import margin_moments
 from ...simulation import PerSeed, Simulation, simulate
@@ -27,7 +27,7 @@ _PROBES = {"rho": scale, "margins": margins}
 
 def stacked(trees: list[PyTree]) -> PyTree:
     """Pytrees of the seeds as one with a leading seed axis."""
-    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *trees)
+    return jax.tree.map(lambda *leaves: jnp.asarray(np.stack(leaves)), *trees)
 
 
 def seeds(config: Config) -> range:
@@ -44,8 +44,9 @@ def binary_digits(config: Config) -> tuple[jax.Array, jax.Array]:
 
 def unit_start(config: Config) -> Normalised:
     """rho = 1 and He's weights scaled to norm 1, with a leading seed axis."""
-    split = stacked([split_scale(he_start(seed, config.widths)) for seed in seeds(config)])
-    return split._replace(rho=jnp.ones(config.seeds))
+    drawn = [he_start(seed, config.widths) for seed in seeds(config)]
+    layers = stacked([tuple(W / np.linalg.norm(W) for W in own) for own in drawn])
+    return Normalised(jnp.asarray(np.ones(config.seeds)), layers)
 
 
 def lagrange_flow(config: Config) -> Variables:

@@ -25,8 +25,9 @@ $$
 $$
 
 A smaller $\rho_{eq}$ goes with larger margins, and as $\lambda \to 0$ the least loss has $s = 0$: equal margins and
-$\rho = 1/m$. Relaxation takes a time of order $1/\lambda$: a $\rho$ at a finite $T$ is not $\rho_{eq}$, and the formulas
-are judged only where $T \lambda \ge 1.5$. That the flow ends at the *least* $\rho$ of all minima is not tested here.
+$\rho = 1/m$. Relaxation takes a time of order $1/\lambda$: a $\rho$ at a finite $T$ is not $\rho_{eq}$, and the
+formulas are judged only where $T \lambda \ge 1.5$. That the flow ends at the *least* $\rho$ of all minima is not
+tested here.
 
 **Weight normalization** $W = g\, v / \|v\|$ with one scale is the same flow where $\|v\| = 1$; its directions move
 $1 / \|v\|^2$ times as fast otherwise.
@@ -37,23 +38,23 @@ $$
 \frac{d}{dt} (\rho_k^2 - \rho_j^2) = -2\, wd\, (\rho_k^2 - \rho_j^2).
 $$
 
-With equal norms that penalty is $L \frac{wd}{2} \rho^{2/L}$ for $L$ layers, another one than $\lambda \rho^2$; it rests at
-another $\rho$.
+With equal norms that penalty is $L \frac{wd}{2} \rho^{2/L}$ for $L$ layers, another one than $\lambda \rho^2$; it
+rests at another $\rho$.
 
-**Noise.** If every mini-batch of $B < N$ examples were stationary, exchanging example $i$ for $j$ in one would give, with
-$\ell_n = 1 - \rho m_n$,
+**Noise.** If every mini-batch of $B < N$ examples were stationary, exchanging example $i$ for $j$ in one would give,
+with $\ell_n = 1 - \rho m_n$,
 
 $$
 V_k (\ell_i m_i - \ell_j m_j) = \ell_i \frac{\partial m_i}{\partial V_k} - \ell_j \frac{\partial m_j}{\partial V_k},
 $$
 
-a matrix of rank at most 2, in every layer. Where matrices of rank 2 do not fit the data, SGD with weight decay cannot come
-to rest. Measured is the mean over the layers of $\|W_{t+1} - W_t\|_F / \|W_t\|_F$ *per step*; the floor of a run is its
-median over the last samples, at a step size that never falls. With relu the full batch does not come to rest either at a
-finite step size; $\mathrm{silu}(2z)$, which has no kink, tells whether it would. A weight decay acts within
+a matrix of rank at most 2, in every layer. Where matrices of rank 2 do not fit the data, SGD with weight decay cannot
+come to rest. Measured is the mean over the layers of $\|W_{t+1} - W_t\|_F / \|W_t\|_F$ *per step*; the floor of a run
+is its median over the last samples, at a step size that never falls. With relu the full batch may not come to rest
+either at a finite step size; $\mathrm{silu}(2z)$, which has no kink, tells whether it would. A weight decay acts within
 $1 / (lr\, wd)$ steps: where $lr\, wd\, T$ is below 1 the floor is not stationary yet.
 
-**Convention.** Weight decay adds $wd\, W$ to the gradient; a penalty $\lambda \|W\|^2$ is $wd = 2 \lambda$. The loss has no
-factor 1/2 and is summed over the outputs. With batch normalisation the effective scale is another one,
+**Convention.** Weight decay adds $wd\, W$ to the gradient; a penalty $\lambda \|W\|^2$ is $wd = 2 \lambda$. The loss
+has no factor 1/2 and is summed over the outputs. With batch normalisation the effective scale is another one,
 $\prod \|W\|_F \prod \|\sqrt\gamma\| / \prod \sigma_{BN}$; there is none in these networks.
 """
