@@ -36,7 +36,9 @@ def test_arrays_are_drawn_apart(drawn):
 
 
 def test_the_networks_start_as_they_should():
-    params, statistics = vgg.init(jax.random.key(1), 10, width=1 / 4, plan=((64, 128), (512,)))
+    small_vgg = partial(vgg.init, classes=10, width=1 / 4, plan=((64, 128), (512,)))
+    small_densenet = partial(densenet.init, classes=10, width=1 / 3, depth=10)
+    (params, statistics), (start, _) = jax.jit(lambda key: (small_vgg(key), small_densenet(key)))(jax.random.key(1))
     layer = params.groups[0][1]
     fan_in = 9 * layer.weight.shape[2]
     for part in (layer.weight, layer.bias):
@@ -45,5 +47,4 @@ def test_the_networks_start_as_they_should():
     np.testing.assert_array_equal(layer.norm.scale, 1)
     np.testing.assert_array_equal(layer.norm.shift, 0)
     assert all(bool((s.mean == 0).all() and (s.variance == 1).all()) for s in statistics)
-    start, _ = densenet.init(jax.random.key(1), 10, width=1 / 3, depth=10)
     assert float(start.blocks[1].layers[0].convolution.std()) == pytest.approx((2 / (9 * 4)) ** 0.5, rel=0.1)

@@ -19,15 +19,15 @@ PAIRS = {
 }
 
 
-@pytest.mark.parametrize("name", PAIRS)
-@pytest.mark.parametrize("side", [6, 7])
+@pytest.mark.parametrize(("name", "side"), [("max", 7), ("mean", 7), ("stem", 6), ("stem", 7), ("stride", 6)])
 def test_values_and_gradients_equal_those_of_pytorch(name, side):
     ours, theirs = PAIRS[name]
     x = np.random.default_rng(0).normal(size=(2, side, side, 2)).astype(np.float32)
     inputs = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).requires_grad_()
     y = theirs(inputs)
     (y**2).sum().backward()
-    value, gradient = ours(x), jax.grad(lambda x: jnp.sum(ours(x) ** 2))(jnp.asarray(x))
+    value, pull = jax.vjp(jax.jit(ours), jnp.asarray(x))
+    (gradient,) = pull(2 * value)
     np.testing.assert_allclose(value, y.detach().numpy().transpose(0, 2, 3, 1), atol=1e-5)
     np.testing.assert_allclose(gradient, inputs.grad.numpy().transpose(0, 2, 3, 1), atol=1e-4)
 

@@ -13,10 +13,15 @@ from .mlp import Layer
 def max_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h//2 w//2 c"]:
     """The largest of every 2x2 pixels; an odd last row or column is left out.
 
+    Each gradient goes to one pixel, of equal ones to the first. That of `jnp.max` goes to the pixels which equal the
+    maximum: there may be none where XLA computes them twice and rounds differently.
+
     Raises:
         ValueError: a side below 2.
     """
-    return jnp.max(_squares(x), axis=(2, 4))
+    four = _squares(x)
+    rows = _larger(four[:, :, :, :, 0], four[:, :, :, :, 1])
+    return _larger(rows[:, :, 0], rows[:, :, 1])
 
 
 def mean_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h//2 w//2 c"]:
@@ -28,8 +33,12 @@ def mean_pool(x: Float[Array, "b h w c"]) -> Float[Array, "b h//2 w//2 c"]:
     return jnp.mean(_squares(x), axis=(2, 4))
 
 
+def _larger(a: Float[Array, "*n"], b: Float[Array, "*n"]) -> Float[Array, "*n"]:
+    return jnp.where((a >= b) | jnp.isnan(a), a, b)
+
+
 def _squares(x: Float[Array, "b h w c"]) -> Float[Array, "b h//2 2 w//2 2 c"]:
-    """Views of the 2x2 pixels: reducing them is far quicker than a window's gradient, which XLA scatters."""
+    """Views of the 2x2 pixels: their gradient is far quicker than a window's, which XLA scatters."""
     b, h, w, c = x.shape
     if min(h, w) < 2:
         raise ValueError(f"2x2 pooling met an image of {h}x{w} pixels: give the network larger images")
