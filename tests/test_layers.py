@@ -25,6 +25,7 @@ LAYERS = (
     ("store",),
     ("assays",),
     ("simulation",),
+    ("_checkpoints",),
     ("_strategy",),
     ("_lanes",),
     ("stability",),
@@ -34,7 +35,7 @@ LAYERS = (
     ("assay",),
     ("claims", "figures"),
     ("configs", "citations"),
-    ("errors",),
+    ("errors", "_atomic"),
 )
 """From the top to the bottom, folders as one name. A module imports from the layers below its own, or its own folder;
 names that share a layer do not know each other. What is below `problem` knows no JAX."""

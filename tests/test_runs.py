@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 import biassay as ba
 import fake_assay
 import fake_dice
-from biassay import assays, runs
+from biassay import _checkpoints, assays, runs
 from biassay.store import Store
 
 
@@ -192,3 +192,29 @@ def test_the_catalogue_says_what_the_assays_say(name: str, monkeypatch: pytest.M
     assert (entry.sentence, entry.seconds, entry.papers) == (assay.sentence, assay.seconds, assay.papers)
     assert entry.claims == tuple(claim.name for claim in assay.claims)
     assert np.isfinite(entry.seconds)
+
+
+def test_an_interrupted_run_leaves_checkpoints_and_a_finished_one_none(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Path] = []
+
+    def interrupted(config: object) -> xr.Dataset:
+        kept = _checkpoints._folder.get()
+        assert kept is not None
+        seen.append(kept.folder)
+        kept.folder.mkdir(parents=True, exist_ok=True)
+        (kept.folder / "001-left.npz").touch()
+        if len(seen) == 1:
+            raise KeyboardInterrupt
+        return fake_assay.run(config)
+
+    monkeypatch.setattr(assays, "load", lambda name: replace(fake_assay.ASSAY, run=interrupted))
+    with pytest.raises(KeyboardInterrupt):
+        ba.run("coins", out=tmp_path)
+    assert (seen[0] / "001-left.npz").exists()
+    ba.run("coins", out=tmp_path)
+    assert seen[0] == seen[1]
+    assert not seen[0].exists()
+    ba.run("coins", out=tmp_path, eta=0.5)
+    assert seen[2] != seen[0]  # another config has its own

@@ -519,15 +519,15 @@ def test_zero_targets_are_reached(method, dtype):
         ({"y": jnp.zeros((4, 1))}, "must have one shape"),
         ({"y": jnp.array([0.0, 1.0, jnp.nan, 0.0])}, "targets must be finite"),
         ({"x": jnp.full((4, 3), jnp.nan)}, "inputs x must be finite"),
-        ({"predict": lambda p, x: TANH(p, x) / 0.0, "y": jnp.zeros(4)}, "outputs at the parameters must be finite"),
-        ({"predict": lambda p, x: jnp.sqrt(TANH(p, x) * 0)}, "not finite here"),
-        ({"predict": lambda p, x: TANH(p, x - x.mean(axis=0))}, "on its own"),
+        ({"network": lambda p, x: TANH(p, x) / 0.0, "y": jnp.zeros(4)}, "outputs at the parameters must be finite"),
+        ({"network": lambda p, x: jnp.sqrt(TANH(p, x) * 0)}, "not finite here"),
+        ({"network": lambda p, x: TANH(p, x - x.mean(axis=0))}, "on its own"),
     ],
 )
 def test_what_the_theorem_does_not_cover_is_refused(change, match):
     problem, params = draw(SEED)
     asked = dataclasses.replace(problem, **change)
-    if "predict" in change and "y" not in change:
+    if "network" in change and "y" not in change:
         asked = at_zero_error(asked, params)
     with pytest.raises(ba.UserError, match=match) as told:
         label_noise_stability(asked, params)

@@ -150,7 +150,7 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path, data: xr.Dataset) -
 
 
 KILLING = """
-import os, random, signal, sys, time
+import os, random, resource, signal, sys, time
 import numpy as np, xarray as xr
 from itertools import count
 from pathlib import Path
@@ -159,27 +159,29 @@ from biassay.store import Store, open_run, save_run
 
 atomic, folder = sys.argv[1] == "atomic", Path(sys.argv[2])
 store, data = Store(folder), xr.Dataset({"x": ("n", np.arange(200_000.0))})
-folder.mkdir()
+whole = store.write("coins", "0", data, {}).stat().st_size
 random.seed(0)
 unreadable = 0
-for _ in range(36 if atomic else 400):  # the control goes on until it has shown what is looked for
+for round in range(36):
     child = os.fork()
     if child == 0:
+        if round % 2:  # killed by the kernel in the middle of a file, however slow the machine is
+            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+            resource.setrlimit(resource.RLIMIT_FSIZE, (random.randrange(1, whole),) * 2)
         for k in count():
             if atomic:
                 store.write("coins", str(k % 3), data, {})
             else:
                 save_run(store.path("coins", str(k % 3)), data, {"schema": 1})
-    time.sleep(random.uniform(0.01, 0.06))
-    os.kill(child, signal.SIGKILL)
+    if round % 2 == 0:  # killed at any moment: between two files, before and after the renaming
+        time.sleep(random.uniform(0.01, 0.06))
+        os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     for path in store.paths():
         try:
             open_run(path)
         except StoreError:
             unreadable += 1
-    if unreadable and not atomic:
-        break
 store.write("coins", "0", data, {})
 print(unreadable, len(store.paths()))
 """

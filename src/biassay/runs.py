@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import platform
+import shutil
 import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -139,6 +140,9 @@ def plan(name: str, profile: str, fields: dict[str, Any]) -> Plan:
 def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: Progress | None = None) -> Result:
     """The result of a plan: from the store where it has one and `fresh` is not asked for, else computed and kept.
 
+    What takes minutes leaves checkpoints beside the store's files: run again after an interruption, it goes on from
+    them. They are removed once the result is kept, and by `fresh`.
+
     Raises:
         StoreError: the run's file in the store is damaged, or cannot be written.
     """
@@ -151,7 +155,11 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     _use_every_core()
     listening = contextlib.nullcontext() if progress is None else simulation.progress_to(progress)
     started, clock = datetime.now(UTC), time.perf_counter()
-    with jax.enable_x64(assay.precision == "float64"), listening:
+    checkpoints = None if store is None else store.checkpoints(assay.name, plan.key)
+    if checkpoints is not None and fresh:
+        shutil.rmtree(checkpoints, ignore_errors=True)
+    keeping = contextlib.nullcontext() if checkpoints is None else simulation.checkpoints_in(checkpoints)
+    with jax.enable_x64(assay.precision == "float64"), listening, keeping:
         data = assay.run(config)
     record = {
         "seconds": time.perf_counter() - clock,
@@ -163,6 +171,8 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
         "environment": environment(),
     }
     path = None if store is None else store.write(assay.name, plan.key, data, record)
+    if checkpoints is not None:
+        shutil.rmtree(checkpoints, ignore_errors=True)
     return _result(plan, data, record, path, cached=False)
 
 

@@ -30,6 +30,8 @@ import xarray as xr
 from jaxtyping import Array, Key, PyTree
 
 from . import _lanes
+from ._checkpoints import Reached, next_checkpoint
+from ._checkpoints import checkpoints_in as checkpoints_in
 from ._lanes import WINDOW, Lanes, Moving, Probe, Static, Still
 from ._lanes import PerSeed as PerSeed
 from ._strategy import Driver, Strategy, choose
@@ -195,6 +197,7 @@ def simulate(
     static = Static(build, frame, tuple((probes or {}).items()))
     strategy = choose(driver, lanes, static, still, moving, seeds)
     static = static._replace(lanes=strategy.lanes, mesh=strategy.mesh, straight=strategy.straight)
+    checkpoint = next_checkpoint(static, still, moving, steps, stops, first)
     groups = _groups(still, moving, strategy)
     if resume is None:
         groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
@@ -203,7 +206,19 @@ def simulate(
     slots = min(len(stops), _RECORDS_A_CHUNK) + 1
     recorded: list[dict[str, np.ndarray]] = []
     position, length, listener = first, chunk or WINDOW, _listener.get()
-    while position < steps:
+
+    def over(records: dict[str, np.ndarray]) -> bool:
+        last = {name: r[:, :, -1] for name, r in records.items()}
+        return until is not None and until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()})
+
+    kept = None if checkpoint is None else checkpoint.read([carried for _, carried in groups])
+    if kept is not None:
+        position, recorded = kept.position, kept.recorded
+        groups = [(held, carried) for (held, _), carried in zip(groups, kept.carried, strict=True)]
+        for records in recorded:  # so that a stop rule which counts has seen what it had seen
+            over(records)
+    ended = position == steps or (kept is not None and kept.over)
+    while not ended:
         clock = time.perf_counter()
         wanted = min(position + length, steps)
         end, due = _next_chunk(position, wanted, stops, each=until is not None)
@@ -211,14 +226,13 @@ def simulate(
         groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
         records = jax.device_get(_joined([record for _, record in moved], seeds))
         position = end
-        if due:
-            recorded.append({name: r[:, :, : len(due)] for name, r in records.items()})
         if listener is not None:
             listener(position, steps, label)
-        if due and until is not None:
-            last = {name: r[:, :, len(due) - 1] for name, r in records.items()}
-            if until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()}):
-                break
+        if due:
+            recorded.append({name: r[:, :, : len(due)] for name, r in records.items()})
+        ended = position == steps or (bool(due) and over(recorded[-1]))
+        if checkpoint is not None:
+            checkpoint.offer(Reached(position, [carried for _, carried in groups], recorded, ended))
         if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
             length *= 2
 

@@ -1,20 +1,17 @@
 """The store: one netCDF4 file a run, data and record together, whole or not there at all.
 
 A file is named by its assay and by a key, the hash of everything that decides its data: the assay, its canonical
-config, the schema of the file and the version of the code. It is written under a temporary name in the same folder,
-flushed to the disk and renamed, so a process killed at any moment leaves the old file or the new one, never half.
+config, the schema of the file and the version of the code. A process killed at any moment leaves the old file or the
+new one, never half.
 """
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import hashlib
 import importlib.util
 import json
 import os
-import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -24,12 +21,11 @@ from typing import Any
 import xarray as xr
 
 from . import configs
+from ._atomic import replaced
 from .errors import StoreError, UserError
 
 SCHEMA = 1
 _RECORD = "biassay_record"
-_TEMPORARY = ".unfinished-"
-_STALE_SECONDS = 3600.0
 _MARK = b"biassay run "
 _SEAL_BYTES = len(_MARK) + 20
 _PACKAGE = Path(__file__).parent
@@ -41,6 +37,8 @@ _ENGINE = (
     "_lanes.py",
     "_strategy.py",
     "simulation.py",
+    "_checkpoints.py",
+    "_atomic.py",
     "stability",
     "dynamics",
     "probes",
@@ -116,6 +114,10 @@ class Store:
         """Where the run `key` of `assay` is, or would be."""
         return self.folder / f"{assay}-{key}.nc"
 
+    def checkpoints(self, assay: str, key: str) -> Path:
+        """The folder in which the run `key` of `assay` leaves its checkpoints until it is written."""
+        return self.folder / "checkpoints" / f"{assay}-{key}"
+
     def read(self, assay: str, key: str) -> Stored | None:
         """The run `key` of `assay`, or None when there is none.
 
@@ -146,30 +148,12 @@ class Store:
         """
         path = self.path(assay, key)
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._sweep()
-            handle, name = tempfile.mkstemp(prefix=_TEMPORARY, suffix=".nc", dir=self.folder)
-            os.close(handle)
-            temporary = Path(name)
-            try:
+            with replaced(path) as temporary:
                 save_run(temporary, data, {**record, "schema": SCHEMA, "assay": assay, "key": key})
-                temporary.chmod(0o644)
-                _flush(temporary)
-                os.replace(temporary, path)
-            finally:
-                temporary.unlink(missing_ok=True)
-            _flush(self.folder)
         # netCDF reports a failed write of its library, a full disk too, as a RuntimeError.
         except (OSError, RuntimeError) as error:
             raise StoreError(f"cannot write {path}: {_reason(error)}; make room or choose another --out") from None
         return path
-
-    def _sweep(self) -> None:
-        for left in self.folder.glob(f"{_TEMPORARY}*.nc"):
-            # Another process may be writing it now, or sweep it first.
-            with contextlib.suppress(FileNotFoundError):
-                if time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                    left.unlink()
 
 
 def save_run(path: Path, data: xr.Dataset, record: Mapping[str, Any]) -> None:
@@ -221,17 +205,6 @@ def open_run(path: Path) -> Stored:
 
 def _seal(body: bytes) -> bytes:
     return _MARK + hashlib.blake2b(body, digest_size=_SEAL_BYTES - len(_MARK)).digest()
-
-
-def _flush(path: Path) -> None:
-    """Waits until `path`, a file or a folder, is on the disk; Windows cannot flush a folder."""
-    if path.is_dir() and os.name == "nt":
-        return
-    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _reason(error: BaseException) -> str:
