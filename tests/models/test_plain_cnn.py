@@ -17,7 +17,11 @@ def test_the_convolution_equals_the_library(kernel, stride, padding):
     x = rng.normal(size=(2, 8, 7, 3)).astype(np.float32)
     w = rng.normal(size=(kernel, kernel, 3, 4)).astype(np.float32) / kernel**2
     expected = jax.lax.conv_general_dilated(
-        x, w, (stride, stride), [(padding, padding)] * 2, dimension_numbers=("NHWC", "HWIO", "NHWC")
+        jnp.asarray(x),
+        jnp.asarray(w),
+        (stride, stride),
+        [(padding, padding)] * 2,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
     )
     weight = w.reshape(-1, 4)
     found = plain_cnn.convolve(jnp.asarray(x), jnp.asarray(weight), kernel, stride, padding)

@@ -429,6 +429,28 @@ CATALOGUE: dict[str, Entry] = {
             "han2022collapse",
         ),
     ),
+    "norm-bounds": Entry(
+        module="biassay.assays.norm_bounds",
+        sentence=(
+            "Norm-based bounds of convolutional networks are orders of magnitude below the classical bounds of dense "
+            "networks."
+        ),
+        claims=(
+            "toeplitz-identity",
+            "conv-much-tighter",
+            "conv-tighter-nonoverlap",
+            "conv-tighter-everywhere",
+            "ratio-grows-with-depth",
+            "closed-form",
+            "informative",
+        ),
+        seconds=18.0,
+        papers=(
+            "xu2023dynamics",
+            "galanti2023sparse",
+            "golowich2017",
+        ),
+    ),
 }
 
 

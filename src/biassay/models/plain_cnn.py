@@ -1,4 +1,4 @@
-"""A plain convolutional network without biases: d convolutions of one kernel size, stride and padding, then a dense top.
+"""A plain CNN without biases: d convolutions of one kernel size, stride and padding, then a dense top.
 
     z_0 = x,    z_l = relu(w_l * z_{l-1})  (l = 1..d),    f(x) = top . z_d  over all locations and channels of z_d.
 
@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float, Key, Shaped
 
 
@@ -55,8 +56,10 @@ def convolve(
     return patches(x, kernel, stride, padding) @ weight
 
 
-def filters(weight: Shaped[Array, "*lead taps_in c_out"], kernel: int) -> Shaped[Array, "*lead c_out c_in k k"]:
-    """The kernel in the order (c_out, c_in, k, k). Takes JAX and NumPy arrays, with any leading axes."""
+def filters(
+    weight: Shaped[np.ndarray, "*lead taps_in c_out"], kernel: int
+) -> Shaped[np.ndarray, "*lead c_out c_in {kernel} {kernel}"]:
+    """The kernel in the order (c_out, c_in, k, k), with any leading axes."""
     *lead, rows, c_out = weight.shape
     taps = weight.reshape(*lead, kernel, kernel, rows // kernel**2, c_out)
     n = len(lead)

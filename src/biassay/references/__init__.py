@@ -46,6 +46,10 @@ from .memorizing_network import memorize as memorize
 from .memorizing_plateaus import memorize_line as memorize_line
 from .nearest_minimum import NearestMinimum as NearestMinimum
 from .nearest_minimum import nearest_minimum as nearest_minimum
+from .norm_bounds import convolutional_geometry as convolutional_geometry
+from .norm_bounds import dense_rademacher as dense_rademacher
+from .norm_bounds import sparse_rademacher as sparse_rademacher
+from .norm_bounds import toeplitz_norm as toeplitz_norm
 from .norm_margins import NormMargin as NormMargin
 from .norm_margins import l1_margin as l1_margin
 from .norm_margins import linf_margin as linf_margin

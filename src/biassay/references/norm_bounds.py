@@ -120,7 +120,7 @@ def pixel_energies(x: Float[np.ndarray, "m h w c"]) -> Float[np.ndarray, " h*w"]
     return np.sum(np.asarray(x, float) ** 2, axis=(0, 3)).ravel()
 
 
-def dense_bound(rho: float, layers: int, energies: Float[np.ndarray, " pixels"], m: int) -> float:
+def dense_rademacher(rho: float, layers: int, energies: Float[np.ndarray, " pixels"], m: int) -> float:
     """The dense bound of R_m.
 
     rho: product of the Frobenius norms of all the matrices; energies: from `pixel_energies`; m: items.
@@ -128,7 +128,7 @@ def dense_bound(rho: float, layers: int, energies: Float[np.ndarray, " pixels"],
     return rho * _dense_constant(layers) * math.sqrt(float(energies.sum())) / m
 
 
-def sparse_bound(rho: float, geometry: Geometry, energies: Float[np.ndarray, " pixels"], m: int) -> float:
+def sparse_rademacher(rho: float, geometry: Geometry, energies: Float[np.ndarray, " pixels"], m: int) -> float:
     """The sparse bound of R_m. rho: product of the filters' norms and the top's."""
     degrees = math.prod(geometry.degrees)
     return rho * _sparse_constant(geometry) * math.sqrt(degrees * float(energies.max())) / m
