@@ -101,7 +101,9 @@ def centred_means(features: Float[Array, "n p"], labels: Int[Array, " n"], class
 def _shares(labels: Int[Array, " n"], classes: int, dtype: jnp.dtype) -> Float[Array, "C n"]:
     """1/n_c where example i has the class c, else 0: a matrix that takes the mean of every class."""
     members = jax.nn.one_hot(labels, classes, dtype=dtype, axis=0)
-    return members / jnp.sum(members, axis=1, keepdims=True)
+    count = jnp.sum(members, axis=1, keepdims=True)
+    # Compiled, 0 / 0 may come out as 0: a class without examples must not look like one at the origin.
+    return jnp.where(count > 0, members / jnp.maximum(count, 1), jnp.nan)
 
 
 def _within(features: Float[Array, "n p"], labels: Int[Array, " n"], classes: int) -> Float[Array, "n p"]:
