@@ -26,8 +26,8 @@ from biassay.problem import cross_entropy
 
 LR, MOMENTUM, DECAY, STEPS = 0.05, 0.9, 5e-3, 2
 PLAIN = {"xla_backend_optimization_level": 0}
-"""Compiles in half the time; and what XLA computes twice it rounds differently here, so that a gradient which depends on
-the equality of two such numbers, as that of `jnp.max` does, is off by far."""
+"""Compiles in half the time. What XLA computes twice it rounds differently here: a gradient which depends on
+the equality of two such numbers, as that of `jnp.max` does, comes out far off."""
 
 
 def unit(c: int, k: int, side: int, stride: int = 1, bias: bool = False, momentum: float = 0.1) -> nn.Sequential:
