@@ -1,0 +1,101 @@
+"""Figures of the bound: singular values under it, the replay above it, and whether it says anything."""
+
+from __future__ import annotations
+
+import numpy as np
+import xarray as xr
+
+from ...figures import Figure, Line, Panel, Points, Role
+from .claims import LEARNED
+
+ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
+EPS = 0.05
+
+
+def bound(data: xr.Dataset) -> Figure:
+    """Singular value number B k + 1 and the tail from there on, under (1 - lr wd)^k times the norm k steps ago."""
+    batch = float(data.bound_batch[0])
+    strongest = float(data.bound_decay[-1])
+
+    def panel(decay: float, batch: float, title: str) -> Panel:
+        own = data.sel(bound_batch=batch, bound_decay=decay, bound_layer=2).isel(bound_seed=0)
+        s = own.bound_values.dropna("bound_index").values
+        k = np.arange(1, (len(s) - 1) // int(batch) + 1)
+        k = k[k < data.sizes["bound_step"]]
+        tails = np.sqrt(np.cumsum(s[::-1] ** 2)[::-1])
+        floor = 1e-4 * s[0]
+        return Panel(
+            title=title,
+            xlabel=f"k (steps back); B k + 1 is the number, B = {batch:g}",
+            ylabel="singular values of the second hidden matrix",
+            series=(
+                Line(k, np.maximum(own.bound_remembered.values[k], floor), "bound (1 - η·wd)ᵏ ‖W‖", "reference"),
+                Line(k, np.maximum(tails[int(batch) * k], floor), "tail from B k + 1", "second"),
+                Line(k, np.maximum(s[int(batch) * k], floor), "value B k + 1", "result"),
+            ),
+            yscale="log",
+        )
+
+    second = float(data.bound_batch[min(2, data.sizes["bound_batch"] - 1)])
+    lr = float(data.bound_lr)
+    return Figure(
+        name="bound",
+        title="The finite rank bound on one seed: under it with decay, through it without",
+        caption=f"At the end of {data.sizes['bound_step'] - 1} steps with η = {lr:g}, wd = {strongest:g}. With decay "
+        "both curves must stay under the bound at every k. The replay evaluates the same bound on a run without decay, "
+        "where nothing of it need hold. The largest excess of a tail over the bound, over all runs, is "
+        f"{_largest(data, True)} with decay and {_largest(data, False)} in the replay.",
+        panels=(
+            panel(strongest, batch, f"With decay, B = {batch:g}"),
+            panel(0.0, batch, f"Replay without decay, B = {batch:g}"),
+            panel(strongest, second, f"With decay, B = {second:g}"),
+            panel(0.0, second, f"Replay without decay, B = {second:g}"),
+        ),
+    )
+
+
+def _largest(data: xr.Dataset, decayed: bool) -> str:
+    chosen = data.bound_tail.isel(bound_decay=slice(1, None) if decayed else slice(0, 1))
+    return f"{float(chosen.max()):.2g}"
+
+
+def informative_bound(data: xr.Dataset) -> Figure:
+    """The bound on the rank and the measured rank, against what the run learned."""
+
+    def flat(values: xr.DataArray, batch: float) -> np.ndarray:
+        chosen = values.sel(bound_batch=batch).isel(bound_decay=slice(1, None))
+        return chosen.transpose("bound_seed", "bound_decay").values.ravel()
+
+    ratio = (data.bound_of_rank / data.bound_full_rank).sel(bound_layer=2)
+    measured = (data.bound_rank / data.bound_full_rank).sel(bound_layer=2)
+
+    def panel(title: str, values: xr.DataArray, ylabel: str, region: tuple[float, float] | None) -> Panel:
+        series = tuple(
+            Points(flat(data.bound_train, batch), flat(values, batch), f"B = {batch:g}", role)
+            for batch, role in zip(data.bound_batch.values, ROLES, strict=False)
+        )
+        return Panel(
+            title=title,
+            xlabel="train accuracy at the end",
+            ylabel=ylabel,
+            series=(*series, Line([LEARNED, LEARNED], [0.01, 100], "learned", "reference")),
+            yscale="log",
+            xlim=(0.0, 1.02),
+            ylim=(0.005, 200.0),
+            region=region,
+            region_label="below full rank",
+        )
+
+    below = bool(((ratio < 1) & (data.bound_train >= LEARNED)).isel(bound_decay=slice(1, None)).any())
+    learned = "Some run" if below else "No run"
+    return Figure(
+        name="informative",
+        title="Where the bound says something, and where the network learns",
+        caption=f"Every seed and weight decay above 0 of the normalised network, second hidden matrix, tolerance "
+        f"{EPS:g}. {learned} has both a bound below full rank and a train accuracy of {LEARNED}. Where no step of "
+        "the run is forgotten to the tolerance, the bound is drawn at what all its steps give: it is higher.",
+        panels=(
+            panel("Bound B k on the rank", ratio, "bound / full rank", (0.005, 1.0)),
+            panel("Measured rank", measured, "rank / full rank", None),
+        ),
+    )
