@@ -62,7 +62,12 @@ def run(config: Config) -> xr.Dataset:
             "relu_wd": ("relu_wd", list(config.relu_decays), {"long_name": "weight decay"}),
             "smooth_wd": ("smooth_wd", list(config.smooth_decays), {"long_name": "weight decay"}),
         },
-        attrs={"noise_lr": config.noise_lr, "noise_batch": config.batch, "noise_images": config.images},
+        attrs={
+            "noise_lr": config.noise_lr,
+            "noise_batch": config.batch,
+            "noise_images": config.images,
+            "noise_samples": config.samples,
+        },
     )
     for part in cifar:
         for name in (*part.data_vars, *part.coords):

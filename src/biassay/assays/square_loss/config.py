@@ -65,7 +65,7 @@ class Config:
     """Whether the full batch is run with relu, too, and at every weight decay."""
     smooth_decays: tuple[float, ...] = (0.0, 1e-2)
     """Weight decay with silu(2 z), rising from 0; two values at least."""
-    smooth_steps: int = 20_000
+    smooth_steps: int = 30_000
     """Steps with silu(2 z)."""
     samples: int = 100
     """Samples of the displacement at the end, whose median is the floor."""

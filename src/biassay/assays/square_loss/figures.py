@@ -136,7 +136,7 @@ def margins(data: xr.Dataset) -> Figure:
     )
     return Figure(
         name="margins",
-        title="The margins grow and become more equal",
+        title="The margins grow, and the more equally the smaller λ",
         caption="Margins y f_V(x) of the normalised network, sorted, at the start and after the same time for every λ. "
         f"At the end deviation over mean is {spreads} (medians over seeds). {BAND}",
         panels=(
@@ -162,7 +162,7 @@ def normalisation(data: xr.Dataset) -> Figure:
         name="normalisation",
         title="Weight normalization is the flow with Lagrange multipliers, if v has norm 1",
         caption="The direction of a longer v moves 1 / ‖v‖² times as fast, and the path is another one. What is left "
-        f"at ‖v‖ = 1 comes from the kinks of relu, at which the method has a low order. {BAND}",
+        f"at ‖v‖ = 1 is the error of the method, which has a low order at the kinks of relu. {BAND}",
         panels=(
             Panel(
                 title="Difference of ρ along the run",

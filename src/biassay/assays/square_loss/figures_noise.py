@@ -12,8 +12,11 @@ BAND = "Lines: median over seeds; bands: the central 90%."
 
 
 def _path(data: xr.Dataset, name: str, batch: str, wd: float, label: str, role: Role) -> Line:
-    chosen = data[f"{name}_displacement"].sel({"batch": batch, f"{name}_wd": wd}).transpose("seed", ...)
-    return quantile_band(data[f"{name}_step"].values, chosen.values, label, role)
+    """The displacement up to the first sample of the floor: there are too many of these for a logarithmic axis."""
+    axis, samples = f"{name}_step", data.attrs["noise_samples"]
+    shown = data.isel({axis: slice(None, 1 - samples or None)})
+    chosen = shown[f"{name}_displacement"].sel({"batch": batch, f"{name}_wd": wd}).transpose("seed", ...)
+    return quantile_band(shown[axis].values, chosen.values, label, role)
 
 
 def noise(data: xr.Dataset) -> Figure:
