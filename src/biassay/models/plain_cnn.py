@@ -22,7 +22,7 @@ class PlainCNN(NamedTuple):
     top: the dense map of the last layer's locations and channels, (locations c, outputs).
     """
 
-    kernels: tuple[Float[Array, "taps_in c_out"], ...]
+    kernels: tuple[Float[Array, "_ _"], ...]
     top: Float[Array, "features outputs"]
 
 

@@ -18,7 +18,9 @@ from ...models.plain_cnn import Architecture, PlainCNN, patches
 _patches = partial(jax.jit, static_argnums=(1, 2, 3))(patches)
 
 
-def jacobian_norms(params: Sequence[PlainCNN], architecture: Architecture, side: int) -> Float[np.ndarray, "nets d"]:
+def jacobian_norms(
+    params: Sequence[PlainCNN], architecture: Architecture, side: int
+) -> Float[np.ndarray, "nets depth"]:
     """|J|_F of every convolution of these networks, on images of `side` pixels."""
     found = []
     with jax.enable_x64(True):

@@ -12,8 +12,9 @@ from jaxtyping import Array, Float, Key
 from ...models.plain_cnn import Architecture, PlainCNN, filters
 from ...references.norm_bounds import Geometry, convolutional_geometry
 
-Matrices: TypeAlias = tuple[Float[Array, "fan_in fan_out"], ...]
-Weights: TypeAlias = list[Float[np.ndarray, "c_out c_in k k"]]
+Matrices: TypeAlias = tuple[Float[Array, "_ _"], ...]
+Weights: TypeAlias = list[Float[np.ndarray, "_ _ _ _"]]
+"""Of all layers, (out, in, k, k) each, the top last."""
 
 
 class Design(NamedTuple):
@@ -71,6 +72,6 @@ def convolutional_weights(params: PlainCNN, kernel: int) -> Weights:
     return [*convolutions, np.asarray(params.top, float).T[:, :, None, None]]
 
 
-def dense_weights(params: Matrices) -> Weights:
+def dense_weights(params: tuple[Float[np.ndarray, "_ _"], ...]) -> Weights:
     """All matrices as filters of one tap, in double precision."""
     return [np.asarray(weight, float).T[:, :, None, None] for weight in params]
