@@ -158,11 +158,12 @@ def case(
     """Trains `init`'s network by `module.train`, with SGD written out: v <- beta v + g + wd w, w <- w - lr v."""
     params, statistics = start(init, dtype)
     x, y = images(b, side, 10, dtype)
+    inputs = jnp.asarray(x)
 
     @partial(jax.jit, compiler_options=PLAIN)
     def step(params: Any, velocity: Any, statistics: Any) -> tuple[Any, ...]:
         def risk(params: Any) -> tuple[jax.Array, Any]:
-            logits, after = module.train(params, statistics, x, dtype=dtype)
+            logits, after = module.train(params, statistics, inputs, dtype=dtype)
             return cross_entropy(logits, jnp.asarray(y)).mean(), (logits, after)
 
         gradient, (logits, after) = jax.grad(risk, has_aux=True)(params)
@@ -173,7 +174,7 @@ def case(
     for _ in range(steps):
         out, moved, velocity, running = step(moved, velocity, running)
         logits.append(np.asarray(out))
-    evaluation = evaluator(module, dtype)(moved, running, x)
+    evaluation = evaluator(module, dtype)(moved, running, inputs)
     leaves = [list(map(np.asarray, jax.tree.leaves(tree))) for tree in (moved, running)]
     return Case(module, params, statistics, x, y, Outcome(np.stack(logits), *leaves, np.asarray(evaluation)))
 
@@ -281,7 +282,7 @@ def check_slips_are_seen(case: Case, networks: dict[str, Callable[[], nn.Module]
 
 def check_precision(case: Case) -> None:
     """bfloat16: logits within a few per cent, convolutions in bfloat16, everything that is kept in float32."""
-    params, statistics, x = case.params, case.statistics, case.x
+    params, statistics, x = case.params, case.statistics, jnp.asarray(case.x)
     exact = np.asarray(evaluator(case.module, np.float32)(params, statistics, x))
     rough = np.asarray(evaluator(case.module, jnp.bfloat16)(params, statistics, x))
     error = np.linalg.norm(rough - exact) / np.linalg.norm(exact)

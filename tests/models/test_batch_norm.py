@@ -15,7 +15,7 @@ N = B * SIDE * SIDE
 @pytest.fixture(scope="module")
 def drawn():
     rng = np.random.default_rng(0)
-    x = rng.normal(2, 3, (B, SIDE, SIDE, C)).astype(np.float32)
+    x = jnp.asarray(rng.normal(2, 3, (B, SIDE, SIDE, C)), jnp.float32)
     parts = [jnp.asarray(rng.uniform(0.5, 1.5, C), jnp.float32) for _ in range(4)]
     return BatchNorm(*parts[:2]), Statistics(*parts[2:]), x
 
@@ -40,7 +40,7 @@ def test_pytorch_does_the_same(drawn):
         names = ("weight", "bias", "running_mean", "running_var")
         state = {name: torch.from_numpy(np.array(leaf)) for name, leaf in zip(names, (*norm, *before), strict=True)}
         layer.load_state_dict(state, strict=False)
-        inputs = torch.from_numpy(x.transpose(0, 3, 1, 2).copy()).requires_grad_()
+        inputs = torch.from_numpy(np.array(x).transpose(0, 3, 1, 2).copy()).requires_grad_()
         y = layer(inputs)
         (y**3).sum().backward()
         parts = (y, inputs.grad)
@@ -51,7 +51,7 @@ def test_pytorch_does_the_same(drawn):
         y, after = batch_norm.train(norm, before, x)
         return (y**3).sum(), (y, after)
 
-    (gradient, dx), (y, after) = jax.grad(risk, (0, 1), has_aux=True)(norm, jnp.asarray(x))
+    (gradient, dx), (y, after) = jax.grad(risk, (0, 1), has_aux=True)(norm, x)
     ours = (y, dx, gradient.scale, after.mean, after.variance)
     for mine, other in zip(ours, theirs(0.1), strict=True):
         np.testing.assert_allclose(mine, other, atol=2e-5 * float(np.abs(other).max()))

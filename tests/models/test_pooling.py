@@ -9,13 +9,16 @@ from biassay.models.convolution import convolve
 from biassay.models.pooling import max_pool, mean_pool, stem_pool
 
 torch = pytest.importorskip("torch")
-KERNEL = np.random.default_rng(1).normal(size=(3, 3, 2, 2)).astype(np.float32)
-TORCH_KERNEL = torch.from_numpy(KERNEL.transpose(3, 2, 0, 1).copy())
+KERNEL = jnp.asarray(np.random.default_rng(1).normal(size=(3, 3, 2, 2)), jnp.float32)
+TORCH_KERNEL = torch.from_numpy(np.array(KERNEL).transpose(3, 2, 0, 1).copy())
 PAIRS = {
     "max": (max_pool, torch.nn.MaxPool2d(2)),
     "mean": (mean_pool, torch.nn.AvgPool2d(2)),
     "stem": (stem_pool, torch.nn.MaxPool2d(3, 2, padding=1)),
-    "stride": (lambda x: convolve(x, KERNEL, 2), lambda x: torch.nn.functional.conv2d(x, TORCH_KERNEL, None, 2, 1)),
+    "stride": (
+        lambda x: convolve(x, KERNEL, 2),
+        lambda x: torch.nn.functional.conv2d(x, TORCH_KERNEL, None, 2, 1),
+    ),
 }
 
 
@@ -36,7 +39,7 @@ def test_padding_as_xla_would_is_another_convolution():
     """At an even side with stride 2, "SAME" shifts the grid by a pixel."""
     x = np.random.default_rng(0).normal(size=(2, 6, 6, 2)).astype(np.float32)
     same = jax.lax.conv_general_dilated(x, KERNEL, (2, 2), "SAME", dimension_numbers=("NHWC", "HWIO", "NHWC"))
-    assert float(jnp.abs(convolve(x, KERNEL, 2) - same).max()) > 0.1
+    assert float(jnp.abs(convolve(jnp.asarray(x), KERNEL, 2) - same).max()) > 0.1
 
 
 def test_what_cannot_be_is_refused():

@@ -65,7 +65,7 @@ def test_the_stem_for_imagenet_equals_that_of_pytorch():
     init = partial(resnet.init, form=form, classes=10, width=1 / 8, stem="imagenet")
     params, statistics = peer.start(init)
     x, y = peer.images(4, 65, 10)
-    logits = np.asarray(jax.jit(resnet.predict)(params, statistics, x))
+    logits = np.asarray(jax.jit(resnet.predict)(params, statistics, jnp.asarray(x)))
     outcome = peer.Outcome(np.empty((0, 4, 10)), [], [], logits)
     case = peer.Case(resnet, params, statistics, x, y, outcome)
     found = peer.theirs(network(form, imagenet=True), case).evaluation
@@ -96,7 +96,7 @@ def test_the_folded_network_is_affine_maps_and_relu(trained):
     x = relu(affine(case.x, params.stem))
     expected = relu(x + affine(relu(affine(x, first)), second))
     norm = resnet.Pass(case.statistics, training=False)
-    x = relu(conv_norm.apply(case.params.stem, norm, case.x))
+    x = relu(conv_norm.apply(case.params.stem, norm, jnp.asarray(case.x)))
     found = resnet._residual(case.params.stages[0][0], norm, x, 1, jnp.float32)
     np.testing.assert_allclose(found, expected, atol=1e-5 * float(expected.max()))
 
