@@ -1,4 +1,4 @@
-"""Compositional targets: the tree is in them, their constituents are as said, and the orders that keep it are counted."""
+"""Compositional targets: the tree is in them, constituents are as said, the orders that keep it are counted."""
 
 from __future__ import annotations
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import jax
 import numpy as np
 import pytest
@@ -69,7 +71,7 @@ def test_a_dense_network_contains_the_tree(d, channels):
     params = tree.init(np.random.default_rng(10_003), d, channels, 7)
     dense = tree.embed(params)
     sizes = [d, *[d // 2 * 7] * (d.bit_length() - 1), 1]
-    assert [layer.weight.shape for layer in dense] == list(zip(sizes, sizes[1:], strict=False))
+    assert [layer.weight.shape for layer in dense] == list(pairwise(sizes))
     x = points(d)
     value = tree.predict(params, x)
     np.testing.assert_allclose(tree.predict_dense(dense, x), value, atol=1e-6 * max(1, np.abs(value).max()))

@@ -59,10 +59,10 @@ def init(
         side = -(-side // STRIDE)
         positions = 1 if shared else side**2
         W = rng.normal(0, (2 / (9 * fan_in)) ** 0.5, (positions, 9 * fan_in, outputs))
-        layers.append(Local(jnp.asarray(W, jnp.float32), jnp.zeros((positions, outputs), jnp.float32)))
+        layers.append(Local(_single(W), _single(np.zeros((positions, outputs)))))
     features = side**2 * channels[-1]
     head = rng.normal(0, features**-0.5, (features, classes))
-    return LocalCNN(tuple(layers), Layer(jnp.asarray(head, jnp.float32), jnp.zeros(classes, jnp.float32)))
+    return LocalCNN(tuple(layers), Layer(_single(head), _single(np.zeros(classes))))
 
 
 def predict(params: LocalCNN, x: Float[Array, "n h w c"]) -> Float[Array, "n k"]:
@@ -76,3 +76,8 @@ def predict(params: LocalCNN, x: Float[Array, "n h w c"]) -> Float[Array, "n k"]
             out = jnp.einsum("npi,pio->npo", seen.reshape(n, h * w, i), layer.W) + layer.b
         x = jax.nn.relu(out.reshape(n, h, w, -1))
     return x.reshape(len(x), -1) @ params.head.weight + params.head.bias
+
+
+def _single(values: np.ndarray) -> Array:
+    # Rounded by NumPy and put, not converted: JAX would compile a program for every shape.
+    return jax.device_put(values.astype(np.float32))

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import NamedTuple, TypeAlias
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
@@ -135,4 +136,5 @@ def _block_diagonal(blocks: Float[Array, "m i o"]) -> np.ndarray:
 
 
 def _single(values: np.ndarray) -> Array:
-    return jnp.asarray(values, jnp.float32)
+    # Rounded by NumPy and put, not converted: JAX would compile a program for every shape.
+    return jax.device_put(values.astype(np.float32))

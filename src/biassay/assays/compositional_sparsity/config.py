@@ -19,7 +19,7 @@ _MAY_BE_EMPTY = ("wide_sizes", "other_dims", "other_budgets", "smoothness")
 _NAMES = {
     # Field -> the names it may hold, and those it must.
     "architectures": ((TREE, DEEP, SHALLOW, LITERAL), (TREE, SHALLOW)),
-    "digits_networks": ((CONV, LOCAL, DENSE, SHALLOW, DENSE_WIDE), (CONV, DENSE)),
+    "digits_networks": ((CONV, LOCAL, DENSE, SHALLOW, DENSE_WIDE), (CONV,)),
 }
 
 
@@ -64,7 +64,7 @@ class Config:
     digits_sizes: tuple[int, ...] = (1_000,)
     """Digits: sizes of the training set, increasing."""
     digits_networks: tuple[str, ...] = (CONV, LOCAL, DENSE, SHALLOW)
-    """Digits: "conv" and "dense", and of "local", "shallow" and "dense-wide" those wanted."""
+    """Digits: "conv", and of "local", "dense", "shallow" and "dense-wide" those wanted."""
     digits_steps: int = 1_000
     """Digits: steps of Adam."""
     digits_batch: int = 64

@@ -51,8 +51,8 @@ def dense(rng: np.random.Generator, sizes: tuple[int, ...]) -> mlp.MLP:
     layers = []
     for fan_in, fan_out in pairwise(sizes):
         variance = (1 if fan_out == sizes[-1] else 2) / fan_in
-        weight = rng.normal(0, variance**0.5, (fan_in, fan_out))
-        layers.append(mlp.Layer(jnp.asarray(weight, jnp.float32), jnp.zeros(fan_out, jnp.float32)))
+        weight = rng.normal(0, variance**0.5, (fan_in, fan_out)).astype(np.float32)
+        layers.append(mlp.Layer(jax.device_put(weight), jax.device_put(np.zeros(fan_out, np.float32))))
     return tuple(layers)
 
 
@@ -66,7 +66,7 @@ def split(config: Config, seed: int, stream: int) -> Examples:
     held = config.digits_validation + config.digits_test
     key = jax.random.fold_in(jax.random.key(seed), stream)
     drawn = digits.split(key, max(config.digits_sizes), held)
-    x, held_x = (np.asarray(2 * part - 1, np.float32) for part in (drawn.x, drawn.test_x))
+    x, held_x = (2 * np.asarray(part) - 1 for part in (drawn.x, drawn.test_x))
     return Examples(x, np.asarray(drawn.y), held_x, np.asarray(drawn.test_y))
 
 

@@ -110,7 +110,7 @@ class Trainer:
         label: str,
     ) -> Fit:
         """Trains one lane for each of the examples, starts and step sizes."""
-        x, y, held_x, held_y = (jnp.asarray(np.stack(part)) for part in zip(*examples, strict=True))
+        x, y, held_x, held_y = (jax.device_put(np.stack(part)) for part in zip(*examples, strict=True))
         problem = Problem(self.network, x, y, self.loss, test=Batch(held_x, held_y))
         schedule = CosineDecay(np.asarray(lrs, np.float32), np.full(len(lrs), self.steps, np.float32))
         run = simulate(
