@@ -112,8 +112,17 @@ def test_impossible_networks_are_refused(wrong, words):
 
 @pytest.mark.nightly
 @pytest.mark.parametrize("form", [resnet.RESNET18, resnet.RESNET50])
-@pytest.mark.parametrize("stem", ["cifar", "imagenet"])
-def test_the_full_networks_equal_those_of_pytorch(form, stem):
-    init = partial(resnet.init, form=form, classes=10, stem=stem)
-    case = peer.case(resnet, init, side=32 if stem == "cifar" else 64, steps=1)
-    peer.check_agreement(case, network(form, resnet.STAGES, imagenet=stem == "imagenet"))
+def test_the_full_networks_equal_those_of_pytorch(form):
+    case = peer.case(resnet, partial(resnet.init, form=form, classes=10), side=32, steps=1)
+    peer.check_agreement(case, network(form, resnet.STAGES))
+
+
+@pytest.mark.nightly
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("form", [resnet.RESNET18, resnet.RESNET50])
+def test_the_full_networks_for_imagenet_equal_those_of_pytorch(form):
+    """In double precision: in single, rounding now and then turns a relu or a maximum over, which moves weights by 1e-4
+    where the logits agree to 1e-6."""
+    init = partial(resnet.init, form=form, classes=10, stem="imagenet")
+    case = peer.case(resnet, init, side=64, steps=1, dtype=np.float64)
+    peer.check_agreement(case, network(form, resnet.STAGES, imagenet=True), tolerance=1e-10)
