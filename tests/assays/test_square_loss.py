@@ -312,7 +312,9 @@ def test_cifar_runs_from_the_archive_to_the_figures(tmp_path, monkeypatch, data)
     assert (last["cifar_rho"].sel(cifar_wd=1e-2) < last["cifar_rho"].sel(cifar_wd=0.0)).all()
     assert (last["cifar_margins"].diff("cifar_share") >= 0).all()
     assert (last["cifar_mu"] ** 2 <= last["cifar_M"] * (1 + 1e-5)).all()
-    assert float(last["cifar_train"].sel(cifar_arm="norm 1", cifar_wd=0.0).min()) > 0.9
+    free = whole["cifar_mu"].sel(cifar_wd=0.0)
+    assert (free.isel(cifar_epoch=-1) > free.isel(cifar_epoch=0)).all(), "training makes the margins larger"
+    assert ((last["cifar_train"] > 0.5) & (last["cifar_train"] <= 1)).all()
     displacement = whole["noise_cifar_displacement"]
     assert displacement.sizes["noise_cifar_loss"] == 2
     assert (displacement.sel(noise_cifar_lr=0.1) > displacement.sel(noise_cifar_lr=1e-2)).all()

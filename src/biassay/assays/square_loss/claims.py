@@ -115,6 +115,7 @@ RHO = (
         control_says="gradient descent on layers of unequal norm with the weight decay 2 λ, which penalises Σ‖W_k‖²",
         min_seeds=3,
         unit="|ρ / ρ_eq − 1|",
+        recorded="holds",
         **XU,
     ),
     Claim(
@@ -127,6 +128,7 @@ RHO = (
         control_says="the formula without λ",
         min_seeds=3,
         unit="|L / L_eq − 1|",
+        recorded="holds",
         **XU,
     ),
     Claim(
@@ -139,6 +141,7 @@ RHO = (
         control_says="μ in a random order of the times",
         min_seeds=3,
         unit="largest relative error of ρ(t)",
+        recorded="holds",
         **XU,
     ),
 )
@@ -168,6 +171,7 @@ NORMALISATION = (
         control_says="weight normalization with a longer v, whose direction moves 1/‖v‖² times as fast",
         min_seeds=3,
         unit="largest difference of V and of ρ",
+        recorded="fails",
         **XU,
     ),
 )
@@ -208,6 +212,7 @@ MARGINS = (
         control_says=AT_THE_START,
         min_seeds=3,
         unit="change of deviation / mean",
+        recorded="holds",
         **XU,
     ),
     Claim(
@@ -220,6 +225,7 @@ MARGINS = (
         control_says=AT_THE_START,
         min_seeds=3,
         unit="change of least / mean",
+        recorded="fails",
         **XU,
     ),
 )
@@ -262,6 +268,7 @@ BALANCE = (
         control_says="gradient descent without weight decay",
         min_seeds=3,
         unit="(largest − least norm) / mean",
+        recorded="holds",
         **XU,
     ),
     Claim(
@@ -274,6 +281,7 @@ BALANCE = (
         control_says="gradient descent, whose steps are finite, without weight decay",
         min_seeds=3,
         unit="deviation / difference at the start",
+        recorded="holds",
         **XU,
     ),
 )
@@ -305,6 +313,7 @@ NOISE = (
         control_region=(-np.inf, 1e-5),
         min_seeds=5,
         unit="displacement per step, B = 10 over full batch",
+        recorded="unclear",
         **XU,
     ),
     Claim(
@@ -317,6 +326,7 @@ NOISE = (
         control_says="no weight decay over the smallest",
         min_seeds=5,
         unit="displacement over that at the next smaller weight decay",
+        recorded="holds",
         **XU,
     ),
 )

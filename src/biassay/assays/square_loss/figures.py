@@ -161,8 +161,9 @@ def normalisation(data: xr.Dataset) -> Figure:
     return Figure(
         name="normalisation",
         title="Weight normalization is the flow with Lagrange multipliers, if v has norm 1",
-        caption="The direction of a longer v moves 1 / ‖v‖² times as fast, and the path is another one. What is left "
-        f"at ‖v‖ = 1 is the error of the method, which has a low order at the kinks of relu. {BAND}",
+        caption="The direction of a longer v moves 1 / ‖v‖² times as fast, and the path is another one. At ‖v‖ = 1 the "
+        "velocities are equal; what is left comes from the kinks of relu, where the method has a low order and two "
+        f"paths that are close by may part. {BAND}",
         panels=(
             Panel(
                 title="Difference of ρ along the run",

@@ -27,10 +27,12 @@ $$
 A smaller $\rho_{eq}$ goes with larger margins, and as $\lambda \to 0$ the least loss has $s = 0$: equal margins and
 $\rho = 1/m$. Relaxation takes a time of order $1/\lambda$: a $\rho$ at a finite $T$ is not $\rho_{eq}$, and the
 formulas are judged only where $T \lambda \ge 1.5$. That the flow ends at the *least* $\rho$ of all minima is not
-tested here.
+tested here. An image for which all units of a layer are dead has the margin 0 and keeps it: no margin can then equal
+the others.
 
 **Weight normalization** $W = g\, v / \|v\|$ with one scale is the same flow where $\|v\| = 1$; its directions move
-$1 / \|v\|^2$ times as fast otherwise.
+$1 / \|v\|^2$ times as fast otherwise. The velocities are equal to rounding; the paths of two computations are as near
+as the kinks of relu allow, at which close paths may part whatever the step.
 
 **Without normalisation** gradient flow with weight decay $wd$, the penalty $\frac{wd}{2} \sum_k \|W_k\|^2$, has
 
