@@ -406,6 +406,27 @@ CATALOGUE: dict[str, Entry] = {
             "lecture_sgd",
         ),
     ),
+    "square-loss": Entry(
+        module="biassay.assays.square_loss",
+        sentence=(
+            "Under the square loss the scale of a normalised network follows from its margins to a value in closed "
+            "form, and mini-batch SGD with weight decay never comes to rest."
+        ),
+        claims=(
+            "rho-equilibrium",
+            "loss-formula",
+            "rho-from-margins",
+            "lm-equals-wn",
+            "margins-equalise",
+            "margins-equalise-least",
+            "balance",
+            "balance-law",
+            "noise-needs-batch",
+            "noise-grows-with-wd",
+        ),
+        seconds=65.0,
+        papers=("xu2023dynamics",),
+    ),
     "neural-collapse": Entry(
         module="biassay.assays.neural_collapse",
         sentence=(
