@@ -28,7 +28,7 @@ LAYERS = (
     ("_checkpoints",),
     ("_strategy",),
     ("_lanes",),
-    ("stability",),
+    ("stability", "complexity"),
     ("probes", "references", "models", "data"),
     ("dynamics",),
     ("problem",),

@@ -144,6 +144,15 @@ BIBTEX: dict[str, str] = {
   eprint        = {1906.04540},
   archiveprefix = {arXiv},
 }""",
+    "jiang2020fantastic": """\
+@inproceedings{jiang2020fantastic,
+  author        = {Jiang, Yiding and Neyshabur, Behnam and Mobahi, Hossein and Krishnan, Dilip and Bengio, Samy},
+  title         = {Fantastic Generalization Measures and Where to Find Them},
+  booktitle     = {International Conference on Learning Representations ({ICLR})},
+  year          = {2020},
+  eprint        = {1912.02178},
+  archiveprefix = {arXiv},
+}""",
     "lecture_sgd": """\
 @misc{lecture_sgd,
   title = {The success of Deep Learning: Is it all about {SGD}?},

@@ -6,25 +6,26 @@ channels. A convolution with weights w (c_out, c_in, k, k), stride s and padding
 As a dense layer it is its Toeplitz matrix T. Every entry of w stands in T once for every position at which its tap
 (a, b) falls inside the image, N_ab = N_a N_b times:
 
-    |T|_F^2 = sum_ab N_ab |w[:, :, a, b]|^2,        without padding N_ab = #loc and |T|_F^2 = #loc |w|^2,
-
-    dense:   R_m <= rho_T (sqrt(2 L ln 2) + 1) sqrt(sum_i |x_i|^2) / m,        rho_T = prod_l |T_l|_F.
+    |T|_F^2 = sum_ab N_ab |w[:, :, a, b]|^2,        without padding N_ab = #loc and |T|_F^2 = #loc |w|^2.
 
 As a sparse layer each of its neurons sees deg = k^2 places of the layer below; the neurons of the top layer see all
-the places that are left. With C0 the number of pixels of an image,
+the places that are left. C0 is the number of pixels of an image. With the constants
 
-    sparse:  R_m <= (rho_F / m) (1 + sqrt(2 (L ln 2 + sum_{l<L} ln deg_l + ln C0)))
-                    sqrt(prod_{l<=L} deg_l max_j sum_i |x_{i,j}|^2),           rho_F = prod_l |w_l|_F,
+    c_dense = 1 + sqrt(2 L ln 2),        c_sparse = 1 + sqrt(2 (L ln 2 + sum_{l<L} ln deg_l + ln C0))
 
-the product of the filters' norms (the largest over a layer's neurons, which share one) and of the top's. That weights
+the two bounds of the Rademacher complexity are
+
+    dense:   R_m <= (rho_T / m) c_dense sqrt(sum_i |x_i|^2),                                    rho_T = prod_l |T_l|_F,
+    sparse:  R_m <= (rho_F / m) c_sparse sqrt(prod_{l<=L} deg_l  max_j sum_i |x_{i,j}|^2),      rho_F = prod_l |w_l|_F:
+
+rho_F is made of the filters' norms (the largest over a layer's neurons, which share one) and of the top's. That weights
 are shared is not used: the locality alone makes the difference. Either bound R_m bounds the generalisation error by
 
     error(test) - error(train) <= 2 R_m(rho + 1) + 3 sqrt(ln(2 (rho + 2)^2 / delta) / (2 m)),
 
 with probability 1 - delta. The ratio dense / sparse is the product of three factors, exactly:
 
-    closed form   prod_l sqrt(#loc_l) (sqrt(2 L ln 2) + 1)
-                  / [(1 + sqrt(2 (L ln 2 + sum_{l<L} ln deg_l + ln C0))) sqrt(prod_l deg_l / C0)],
+    closed form   prod_l sqrt(#loc_l)  (c_dense / c_sparse)  sqrt(C0 / prod_l deg_l),
     padding       (rho_T / rho_F) / prod_l sqrt(#loc_l), at most 1, and 1 without padding,
     pixels        sqrt(mean over j / maximum over j of sum_i |x_{i,j}|^2), at most 1.
 

@@ -1,0 +1,147 @@
+"""How much noise the parameters bear: the standard deviation at which the training accuracy falls by a given amount.
+
+    sigma:   noise N(0, sigma^2) on every parameter;
+    sigma':  noise N(0, sigma'^2 w_j^2 + e^2) on parameter w_j, e = 1e-3 (`magnitude`).
+
+Both are true standard deviations. The same draws serve every sigma, so that the fall is a function of sigma alone that
+grows smoothly, and bisection finds where it reaches its target.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, Key, PyTree, Scalar
+
+E = 1e-3
+"""e, the least deviation of the noise that goes with the parameters' magnitude."""
+_DOUBLINGS = 10
+
+
+class NoiseLevel(NamedTuple):
+    """sigma; fall: the fall of the accuracy at sigma; met: whether the fall is within the tolerance of its target;
+    low, high: the last bracket, sigma lies in it (high is infinite where the fall never reached its target); looks: how
+    many values of sigma were tried.
+    """
+
+    sigma: float
+    fall: float
+    met: bool
+    low: float
+    high: float
+    looks: int
+
+
+def find_noise_level(
+    fall: Callable[[float], float],
+    *,
+    target: float = 0.1,
+    tolerance: float = 0.01,
+    upper: float = 2.0,
+    halvings: int = 15,
+) -> NoiseLevel:
+    """The sigma at which `fall(sigma)` is target +- tolerance, by bisection between 0 and `upper`.
+
+    Where the fall at `upper` is too small, `upper` is doubled up to ten times. What is found last is returned whether
+    it met the tolerance or not: of all sigmas tried the one whose fall is nearest to the target. Read `met`.
+
+    Raises:
+        ValueError: target, tolerance, upper or halvings not positive.
+
+    Example:
+        >>> found = find_noise_level(lambda sigma: sigma / 20)
+        >>> round(found.sigma, 1), found.met
+        (2.0, True)
+    """
+    for name, value in {"target": target, "tolerance": tolerance, "upper": upper, "halvings": halvings}.items():
+        if not value > 0:
+            raise ValueError(f"{name} must be positive, got {value}")
+    tried: list[tuple[float, float]] = []
+
+    def look(sigma: float) -> float:
+        tried.append((sigma, float(fall(sigma))))
+        return tried[-1][1]
+
+    def result(low: float, high: float) -> NoiseLevel:
+        sigma, reached = min(tried, key=lambda pair: abs(pair[1] - target))
+        return NoiseLevel(sigma, reached, abs(reached - target) <= tolerance, low, high, len(tried))
+
+    low, high = 0.0, upper
+    reached = look(high)
+    for _ in range(_DOUBLINGS):
+        if reached >= target - tolerance:
+            break
+        low, high = high, 2 * high
+        reached = look(high)
+    if reached < target - tolerance:
+        return result(high, float("inf"))
+    for _ in range(halvings):
+        if abs(reached - target) <= tolerance:
+            break
+        middle = (low + high) / 2
+        reached = look(middle)
+        low, high = (low, middle) if reached > target else (middle, high)
+    return result(low, high)
+
+
+def noise_level(
+    accuracy: Callable[[PyTree], Scalar],
+    params: PyTree,
+    key: Key[Array, ""],
+    *,
+    magnitude: bool = False,
+    draws: int = 10,
+    at_once: int | None = None,
+    target: float = 0.1,
+    tolerance: float = 0.01,
+    upper: float = 2.0,
+    halvings: int = 15,
+) -> NoiseLevel:
+    """sigma, or with `magnitude` sigma', of a network: its mean accuracy over the draws falls by target +- tolerance.
+
+    Args:
+        accuracy: params -> training accuracy, by JAX.
+        params: a pytree of floating arrays; all of them are perturbed, biases too.
+        key: of the draws.
+        magnitude: whether the noise goes with the parameters' magnitude.
+        draws: Monte Carlo draws of the noise.
+        at_once: draws evaluated side by side, all of them by default; fewer take less memory.
+        target, tolerance, upper, halvings: as in `find_noise_level`.
+
+    Raises:
+        ValueError: draws or at_once below 1, or a value that `find_noise_level` refuses.
+    """
+    if draws < 1 or (at_once is not None and at_once < 1):
+        raise ValueError(f"draws and at_once must be at least 1, got {draws} and {at_once}")
+    keys = jax.random.split(key, draws)
+
+    @jax.jit
+    def mean_accuracy(params: PyTree, sigma: Float[Array, ""]) -> Scalar:
+        def one(key: Key[Array, ""]) -> Scalar:
+            return accuracy(_perturbed(params, sigma, key, magnitude))
+
+        return jnp.mean(jax.lax.map(one, keys, batch_size=at_once or draws))
+
+    kind = jnp.result_type(*jax.tree.leaves(params))
+    before = float(jax.jit(accuracy)(params))
+    return find_noise_level(
+        lambda sigma: before - float(mean_accuracy(params, jnp.asarray(sigma, kind))),
+        target=target,
+        tolerance=tolerance,
+        upper=upper,
+        halvings=halvings,
+    )
+
+
+def _perturbed(params: PyTree, sigma: Float[Array, ""], key: Key[Array, ""], magnitude: bool) -> PyTree:
+    leaves, structure = jax.tree.flatten(params)
+    keys = jax.random.split(key, len(leaves))
+
+    def noisy(w: Array, key: Key[Array, ""]) -> Array:
+        deviation = jnp.sqrt((sigma * w) ** 2 + E**2) if magnitude else sigma
+        return w + deviation * jax.random.normal(key, w.shape, w.dtype)
+
+    return structure.unflatten([noisy(w, k) for w, k in zip(leaves, keys, strict=True)])
