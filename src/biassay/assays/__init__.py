@@ -406,6 +406,33 @@ CATALOGUE: dict[str, Entry] = {
             "lecture_sgd",
         ),
     ),
+    "low-rank": Entry(
+        module="biassay.assays.low_rank",
+        sentence=(
+            "SGD with weight decay lowers the rank of the weight matrices, the more the smaller the batch and the larger "
+            "the step size."
+        ),
+        claims=(
+            "bound-identity",
+            "bound-tail",
+            "wd-lowers-rank",
+            "batch-effect",
+            "batch-effect-size",
+            "epochs-confound",
+            "lr-effect",
+            "lr-effect-size",
+            "steps-confound",
+            "bound-informative",
+            "rank-two",
+            "rank-two-one-output",
+            "rank-two-one-output-coarse",
+        ),
+        seconds=60.0,
+        papers=(
+            "galanti2022rank",
+            "chen2024ranktwo",
+        ),
+    ),
     "square-loss": Entry(
         module="biassay.assays.square_loss",
         sentence=(
@@ -470,6 +497,33 @@ CATALOGUE: dict[str, Entry] = {
             "xu2023dynamics",
             "galanti2023sparse",
             "golowich2017",
+        ),
+    ),
+    "compositional-sparsity": Entry(
+        module="biassay.assays.compositional_sparsity",
+        sentence=(
+            "A network wired as its target is composed beats dense networks of its size; on other targets, or wired "
+            "wrongly, it loses."
+        ),
+        claims=(
+            "sparse-beats-shallow",
+            "no-advantage-on-a-ridge",
+            "sparse-beats-dense",
+            "wrong-tree-loses",
+            "literal-tree",
+            "flat-in-d",
+            "slope-in-n",
+            "training-finds-the-tree",
+            "training-keeps-the-tree",
+            "conv-beats-dense",
+            "conv-beats-shallow",
+            "permutation-hurts-conv",
+            "sharing-is-not-it",
+        ),
+        seconds=65.0,
+        papers=(
+            "poggio2017why",
+            "xu2023dynamics",
         ),
     ),
 }

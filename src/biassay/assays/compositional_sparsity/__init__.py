@@ -59,5 +59,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float32",
-    seconds=60.0,
+    seconds=65.0,
 )

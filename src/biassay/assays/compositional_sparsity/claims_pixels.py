@@ -48,8 +48,8 @@ def _conv_beats(network: str, words: str, recorded: Any) -> Claim:
 
 
 PIXELS = (
-    _conv_beats(DENSE, "a dense network of three layers", None),
-    _conv_beats(SHALLOW, "a dense network of two layers", None),
+    _conv_beats(DENSE, "a dense network of three layers", "unclear"),
+    _conv_beats(SHALLOW, "a dense network of two layers", "unclear"),
     Claim(
         name="permutation-hurts-conv",
         says="Permuting the pixels makes a convolutional network worse.",
@@ -59,7 +59,7 @@ PIXELS = (
         region=(NOTICED, INF),
         control=lambda data: permutation_costs(data, DENSE, SHALLOW),
         control_says="the dense networks of its size, for which every order of the pixels is the same",
-        recorded=None,
+        recorded="unclear",
         **POINTS,
     ),
     Claim(
@@ -71,7 +71,7 @@ PIXELS = (
         region=(-ALIKE, ALIKE),
         control=lambda data: permutation_costs(data, CONV, LOCAL),
         control_says="what permuting the pixels costs both",
-        recorded=None,
+        recorded="vacuous",
         **POINTS,
         **_runs(LOCAL),
     ),
