@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from biassay.data import _batch_pickles, cifar10
+from biassay.data import _cifar, _files, cifar10
 from biassay.errors import UserError
 from tiny_cifar import batches, old_numpy_pickle, write_archive, write_folder
 
@@ -154,6 +154,12 @@ def test_a_file_that_is_no_batch_is_refused_in_one_line(tmp_path, content, words
     _assert_are_the_images(cifar10.read(tmp_path / "cifar-10-python.tar.gz"))
 
 
+def _limited(monkeypatch: pytest.MonkeyPatch, **limits: int) -> None:
+    """Lowers limits of the format."""
+    form = cifar10._FORM
+    monkeypatch.setattr(cifar10, "_FORM", form._replace(limits=form.limits._replace(**limits)))
+
+
 def _text(length: int) -> bytes:
     return b"X" + struct.pack("<I", length) + b"a" * length
 
@@ -174,11 +180,11 @@ def _text(length: int) -> bytes:
     ],
 )  # fmt: skip
 def test_a_small_pickle_gets_no_large_memory(content, words, monkeypatch):
-    monkeypatch.setattr(cifar10, "_LARGEST", 4_000_000)
+    _limited(monkeypatch, largest=4_000_000)
     tracemalloc.start()
     try:
         with pytest.raises(UserError, match=words):
-            cifar10._python_batch(content, "the file")
+            _cifar.python_batch(content, "the file", cifar10._FORM)
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
@@ -186,7 +192,7 @@ def test_a_small_pickle_gets_no_large_memory(content, words, monkeypatch):
 
 
 def test_an_error_without_words_is_told_by_its_name():
-    assert _batch_pickles.one_line(MemoryError()) == "MemoryError"
+    assert _files.one_line(MemoryError()) == "MemoryError"
 
 
 def test_a_missing_batch_is_named(tmp_path):
@@ -245,7 +251,7 @@ def test_an_archive_packed_in_another_way_is_refused(tmp_path, kind):
 
 def test_an_archive_that_unpacks_to_too_much_is_refused(tmp_path, monkeypatch):
     """The header of a member (a PAX comment) may be as long as it says."""
-    monkeypatch.setattr(cifar10, "_LARGEST_ARCHIVE", 1_000_000)
+    _limited(monkeypatch, whole=1_000_000)
     with tarfile.open(tmp_path / "cifar-10-python.tar.gz", "w:gz") as archive:
         member = tarfile.TarInfo("data_batch_1")
         member.pax_headers = {"comment": "a" * 2_000_000}
@@ -282,7 +288,7 @@ def test_what_is_no_file_is_not_read(tmp_path):
 
 
 def test_a_batch_too_large_is_refused_before_it_is_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(cifar10, "_LARGEST", 1000)
+    _limited(monkeypatch, largest=1000)
     for write in (write_archive, write_folder):
         folder = tmp_path / write.__name__
         folder.mkdir()
@@ -317,50 +323,3 @@ def test_without_pooch_the_error_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pooch", None)
     with pytest.raises(UserError, match=r"pip install 'biassay\[data\]', or set BIASSAY_DATA"):
         cifar10.load()
-
-
-@pytest.mark.usefixtures("_no_folder")
-def test_without_a_network_the_error_says_so(monkeypatch):
-    pooch = pytest.importorskip("pooch")
-
-    def no_network(*args, **kwargs):
-        raise ConnectionError("no route\nto host")
-
-    monkeypatch.setattr(pooch, "retrieve", no_network)
-    with pytest.raises(UserError, match="could not be downloaded: connect to a network, or set BIASSAY_DATA") as error:
-        cifar10.load()
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.usefixtures("_no_folder")
-def test_a_cache_that_cannot_be_written_is_named(monkeypatch):
-    pooch = pytest.importorskip("pooch")
-
-    def refused(*args, **kwargs):
-        raise PermissionError("permission denied")
-
-    monkeypatch.setattr(pooch, "retrieve", refused)
-    with pytest.raises(UserError, match=r"the cache .* cannot be used") as error:
-        cifar10.load()
-    assert "network" not in str(error.value)
-
-
-@pytest.mark.usefixtures("_no_folder")
-def test_an_archive_in_the_cache_must_have_the_checksum(tmp_path, monkeypatch):
-    """The fixture's archive is refused under the real checksum and read under its own."""
-    pooch = pytest.importorskip("pooch")
-    served, cache = tmp_path / "served", tmp_path / "cache"
-    served.mkdir()
-    write_archive(served, IMAGES)
-
-    def serve(url, output_file, pooch_object):
-        assert url == cifar10.URL
-        Path(output_file).write_bytes((served / "cifar-10-python.tar.gz").read_bytes())
-
-    retrieve = pooch.retrieve
-    monkeypatch.setattr(pooch, "os_cache", lambda name: cache / name)
-    monkeypatch.setattr(pooch, "retrieve", lambda *args, **more: retrieve(*args, **more, downloader=serve))
-    with pytest.raises(UserError, match="wrong checksum"):
-        cifar10.load()
-    monkeypatch.setattr(cifar10, "MD5", pooch.file_hash(served / "cifar-10-python.tar.gz", alg="md5"))
-    _assert_are_the_images(cifar10.load())

@@ -1,4 +1,4 @@
-"""The pickles of CIFAR-10's batches, read without running what they say and without the memory they ask for.
+"""The pickles of the batches of CIFAR, read without running what they say and without the memory they ask for.
 
 Only the names that the format needs are known, each replaced by a stand-in that only holds bytes. Before that the
 instructions are checked one by one, as a few bytes of a pickle can ask for gigabytes.
@@ -17,28 +17,22 @@ import numpy as np
 from ..errors import UserError
 
 _INSTRUCTIONS = 500_000
-"""Instructions a pickle may have; the real ones have some 40 thousand."""
+"""Instructions a pickle may have; the real ones have some 40 thousand, and 200 thousand in CIFAR-100."""
 _SHOWN = 80
 """Characters of a file's own words that are shown in an error."""
 
 
-def load_pickle(content: bytes, most: int) -> Any:
+def load_pickle(content: bytes, most: int, kind: str) -> Any:
     """What the pickle `content` holds: numbers, strings, tuples, lists, dictionaries, and arrays as `ByteArray`.
 
-    most: bytes that its encoded strings may have in all.
+    most: bytes that its encoded strings may have in all. kind: what it should be, such as "a batch of CIFAR-10".
 
     Raises:
         UserError: it asks for a name that the format does not need.
         Exception: of any kind, where it is broken or uses what the format does not.
     """
     _check_instructions(content)
-    return _Unpickler(content, most).load()
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, or its name where it says nothing, in one short line that a terminal can show."""
-    words = " ".join(str(error).split()) or type(error).__name__
-    return "".join(letter if letter.isprintable() else "?" for letter in words[: 3 * _SHOWN])
+    return _Unpickler(content, most, kind).load()
 
 
 def _shown(words: Any) -> str:
@@ -61,14 +55,14 @@ class ByteArray:
     def __setstate__(self, state: Any) -> None:
         self.state = state
 
-    def values(self, where: str) -> np.ndarray:
-        """The array, if it holds bytes."""
+    def values(self, refusal: str) -> np.ndarray:
+        """The array, if it holds bytes; an error that starts with `refusal` otherwise."""
         try:
             _, shape, kind, columns_first, raw = self.state
             whole = isinstance(kind, _Bytes) and isinstance(raw, bytes) and not columns_first
             return np.frombuffer(raw if whole else b"", np.uint8).reshape(shape)
         except (TypeError, ValueError):
-            raise UserError(f"{where} is not a batch of CIFAR-10: its data are no array of bytes") from None
+            raise UserError(f"{refusal}: its data are no array of bytes") from None
 
 
 class _Bytes:
@@ -138,14 +132,13 @@ def _check_instructions(content: bytes) -> None:
 class _Unpickler(pickle.Unpickler):
     """Builds numbers, strings, lists, dictionaries and the stand-ins; every other name is refused."""
 
-    def __init__(self, content: bytes, most: int) -> None:
+    def __init__(self, content: bytes, most: int, kind: str) -> None:
         super().__init__(io.BytesIO(content), encoding="bytes")
         self._names = _STAND_INS | {("_codecs", "encode"): _Encode(most)}
+        self._kind = kind
 
     def find_class(self, module: str, name: str, /) -> Any:
         return self._names.get((module, name)) or self._refuse(f"{module}.{name}")
 
     def _refuse(self, name: str) -> NoReturn:
-        raise UserError(
-            f"a batch of CIFAR-10 asks for {_shown(name)}, which the format does not need: do not trust this file"
-        )
+        raise UserError(f"{self._kind} asks for {_shown(name)}, which the format does not need: do not trust this file")
