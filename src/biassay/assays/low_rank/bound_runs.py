@@ -126,9 +126,10 @@ def _judged(config: Config, batch: int, every_norm: np.ndarray, spectra: list[li
             for third, end in enumerate(ends):
                 s = spectra[third][layer][:, j]
                 if batch < s.shape[-1]:
-                    found = rank_bound_excess(s, every_norm[:, j, layer, : end + 1], rate, batch)
-                    singular[:, j, layer, third] = found.singular.max(axis=-1)
-                    tail[:, j, layer, third] = found.tail.max(axis=-1)
+                    sizes = every_norm[:, j, layer, : end + 1]
+                    found = rank_bound_excess(s, sizes, rate, batch)
+                    singular[:, j, layer, third] = found.singular.max(axis=-1) / sizes[:, -1]
+                    tail[:, j, layer, third] = found.tail.max(axis=-1) / sizes[:, -1]
             s, sizes = spectra[-1][layer][:, j], every_norm[:, j, layer]
             bound[:, j, layer] = batch * steps_to_forget(sizes, lr * decay, EPS)
             rank[:, j, layer] = np.where(np.isfinite(s).all(axis=-1), (s > EPS * sizes[:, -1:]).sum(axis=-1), np.nan)
@@ -136,8 +137,16 @@ def _judged(config: Config, batch: int, every_norm: np.ndarray, spectra: list[li
             right[:, j, layer] = remembered_norms(sizes, rate)
     axes = ("bound_seed", "bound_decay", "bound_layer")
     values = {
-        "singular": ((*axes, "bound_end"), singular, "largest excess of a singular value over the bound"),
-        "tail": ((*axes, "bound_end"), tail, "largest excess of a tail of singular values over the bound"),
+        "singular": (
+            (*axes, "bound_end"),
+            singular,
+            "largest excess of a singular value over the bound, relative to ‖W‖",
+        ),
+        "tail": (
+            (*axes, "bound_end"),
+            tail,
+            "largest excess of a tail of singular values over the bound, relative to ‖W‖",
+        ),
         "rank": (axes, rank, f"numerical rank at tolerance {EPS}"),
         "of_rank": (axes, bound, f"bound B k on that rank; B (T + 1) where no step is forgotten to {EPS}"),
         "values": ((*axes, "bound_index"), left, "singular values at the end"),

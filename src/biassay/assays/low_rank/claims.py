@@ -200,7 +200,7 @@ CLAIMS = (
         statistic="every",
         min_seeds=3,
         recorded="holds",
-        unit="largest excess over the bound",
+        unit="largest excess over the bound, relative to the norm",
         **DERIVED,
     ),
     Claim(
@@ -213,7 +213,7 @@ CLAIMS = (
         statistic="every",
         min_seeds=3,
         recorded="holds",
-        unit="largest excess over the bound",
+        unit="largest excess over the bound, relative to the norm",
         **DERIVED,
     ),
     Claim(
@@ -284,7 +284,7 @@ CLAIMS = (
         premise=_both_learn("lr", "time"),
         premise_says=BOTH_LEARN,
         min_seeds=5,
-        recorded="holds",
+        recorded="unclear",
         unit=DIFFERENCE,
         **PAPER,
     ),

@@ -39,7 +39,7 @@ def _mean_rank(data: xr.Dataset, run: int, decay: float, tolerance: float = FINE
 
 
 def _rank_label(data: xr.Dataset) -> str:
-    return f"mean rank of the hidden matrices (of {_number(float(data.full_rank.mean()))})"
+    return f"mean hidden rank (of {_number(float(data.full_rank.mean()))})"
 
 
 def _number(value: float) -> str:
@@ -137,7 +137,7 @@ def differences(data: xr.Dataset) -> Figure:
             series.append(Points(names, middle, f"tolerance {tolerance:g}", role, low, high))
         return Panel(
             title=title,
-            xlabel=f"η·wd·T: {forgetting(what, other)}; {forgetting(what, 'time')}; 0",
+            xlabel=f"η·wd·T: {forgetting(what, other)}  |  {forgetting(what, 'time')}  |  0",
             ylabel="difference of rank / full rank",
             series=tuple(series),
             region=MARKEDLY_LOWER,

@@ -14,7 +14,7 @@ EPS = 0.05
 
 def bound(data: xr.Dataset) -> Figure:
     """Singular value number B k + 1 and the tail from there on, under (1 - lr wd)^k times the norm k steps ago."""
-    batch = float(data.bound_batch[0])
+    sizes = data.bound_batch.values[1:3] if data.sizes["bound_batch"] > 1 else data.bound_batch.values
     strongest = float(data.bound_decay[-1])
 
     def panel(decay: float, batch: float, title: str) -> Panel:
@@ -23,33 +23,31 @@ def bound(data: xr.Dataset) -> Figure:
         k = np.arange(1, (len(s) - 1) // int(batch) + 1)
         k = k[k < data.sizes["bound_step"]]
         tails = np.sqrt(np.cumsum(s[::-1] ** 2)[::-1])
-        floor = 1e-4 * s[0]
         return Panel(
             title=title,
             xlabel=f"k (steps back); B k + 1 is the number, B = {batch:g}",
-            ylabel="singular values of the second hidden matrix",
+            ylabel="singular values of W₂",
             series=(
-                Line(k, np.maximum(own.bound_remembered.values[k], floor), "bound (1 - η·wd)ᵏ ‖W‖", "reference"),
-                Line(k, np.maximum(tails[int(batch) * k], floor), "tail from B k + 1", "second"),
-                Line(k, np.maximum(s[int(batch) * k], floor), "value B k + 1", "result"),
+                Line(k, own.bound_remembered.values[k], "bound (1 - η·wd)ᵏ ‖W‖", "reference"),
+                Line(k, tails[int(batch) * k], "tail from B k + 1", "second"),
+                Line(k, s[int(batch) * k], "value B k + 1", "result"),
             ),
             yscale="log",
+            ylim=(1e-4 * s[0], 20 * s[0]),
         )
 
-    second = float(data.bound_batch[min(2, data.sizes["bound_batch"] - 1)])
     lr = float(data.bound_lr)
     return Figure(
         name="bound",
         title="The finite rank bound on one seed: under it with decay, through it without",
         caption=f"At the end of {data.sizes['bound_step'] - 1} steps with η = {lr:g}, wd = {strongest:g}. With decay "
         "both curves must stay under the bound at every k. The replay evaluates the same bound on a run without decay, "
-        "where nothing of it need hold. The largest excess of a tail over the bound, over all runs, is "
+        "where nothing of it need hold. The largest excess of a tail, relative to ‖W‖ and over all runs, is "
         f"{_largest(data, True)} with decay and {_largest(data, False)} in the replay.",
-        panels=(
-            panel(strongest, batch, f"With decay, B = {batch:g}"),
-            panel(0.0, batch, f"Replay without decay, B = {batch:g}"),
-            panel(strongest, second, f"With decay, B = {second:g}"),
-            panel(0.0, second, f"Replay without decay, B = {second:g}"),
+        panels=tuple(
+            panel(decay, float(batch), f"{words}, B = {batch:g}")
+            for batch in sizes
+            for decay, words in ((strongest, "With decay"), (0.0, "Replay without decay"))
         ),
     )
 
