@@ -15,8 +15,9 @@ On a CPU PyTorch runs on one thread and on all of them, and its better number co
 cost it most on a busy machine.
 
 Before anything is timed the losses of biassay's and PyTorch's networks on one batch, at equal weights, are compared. On
-an accelerator whole epochs are timed; on a CPU `--steps` steps are, and the epoch is extrapolated from them. The ways
-take turns; compilation is excluded; every number is the median over the repeats.
+an accelerator whole epochs are timed; on a CPU `--steps` steps are, and the epoch is extrapolated from them: what
+`simulate` costs once, some tenths of a second, is extrapolated too, to biassay's disadvantage. The ways take turns;
+compilation is excluded; every number is the median over the repeats.
 
 Operations: two for every multiplication and addition of a convolution or the head, read off the program of a forward
 pass; three times as many for a step, as a gradient takes two products for each one (the first layer's takes one, the
