@@ -6,9 +6,9 @@ those of https://github.com/bneyshabur/generalization-bounds. What is known to b
 a standard deviation is one here, a network that does not interpolate has no margin measures, and a search that did not
 reach its target says so.
 
-A network is a list of `MeasuredLayer`s for what depends on the weights alone: weights (out, in) or (out, in, k, k), batch
-normalisation folded in beforehand. The margin takes logits and labels, paths and sharpness a function of the parameters.
-Distances are from the weights that are given as `initial`: name them, the ranking depends on it.
+A network is a list of `MeasuredLayer`s for what depends on the weights alone: weights (out, in) or (out, in, k, k),
+batch normalisation folded in beforehand. The margin takes logits and labels; paths and sharpness take a function of the
+parameters. Distances are from the weights given as `initial`: name them, the ranking depends on it.
 
 Compare runs with equal numbers m of training items only: the printed values depend on m.
 """

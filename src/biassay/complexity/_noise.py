@@ -10,11 +10,13 @@ grows smoothly, and bisection finds where it reaches its target.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float, Key, PyTree, Scalar
+from jax.flatten_util import ravel_pytree
+from jaxtyping import Array, Bool, Float, Key, PyTree, Scalar
 
 E = 1e-3
 """e, the least deviation of the noise that goes with the parameters' magnitude."""
@@ -103,7 +105,7 @@ def noise_level(
     """sigma, or with `magnitude` sigma', of a network: its mean accuracy over the draws falls by target +- tolerance.
 
     Args:
-        accuracy: params -> training accuracy, by JAX.
+        accuracy: params -> training accuracy, by JAX. Repeated calls with the same function compile once.
         params: a pytree of floating arrays; all of them are perturbed, biases too.
         key: of the draws.
         magnitude: whether the noise goes with the parameters' magnitude.
@@ -117,31 +119,33 @@ def noise_level(
     if draws < 1 or (at_once is not None and at_once < 1):
         raise ValueError(f"draws and at_once must be at least 1, got {draws} and {at_once}")
     keys = jax.random.split(key, draws)
-
-    @jax.jit
-    def mean_accuracy(params: PyTree, sigma: Float[Array, ""]) -> Scalar:
-        def one(key: Key[Array, ""]) -> Scalar:
-            return accuracy(_perturbed(params, sigma, key, magnitude))
-
-        return jnp.mean(jax.lax.map(one, keys, batch_size=at_once or draws))
-
     kind = jnp.result_type(*jax.tree.leaves(params))
     before = float(jax.jit(accuracy)(params))
-    return find_noise_level(
-        lambda sigma: before - float(mean_accuracy(params, jnp.asarray(sigma, kind))),
-        target=target,
-        tolerance=tolerance,
-        upper=upper,
-        halvings=halvings,
-    )
+
+    def fall(sigma: float) -> float:
+        noisy = _mean_accuracy(
+            accuracy, at_once or draws, params, keys, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
+        )
+        return before - float(noisy)
+
+    return find_noise_level(fall, target=target, tolerance=tolerance, upper=upper, halvings=halvings)
 
 
-def _perturbed(params: PyTree, sigma: Float[Array, ""], key: Key[Array, ""], magnitude: bool) -> PyTree:
-    leaves, structure = jax.tree.flatten(params)
-    keys = jax.random.split(key, len(leaves))
+@partial(jax.jit, static_argnums=(0, 1))
+def _mean_accuracy(
+    accuracy: Callable[[PyTree], Scalar],
+    at_once: int,
+    params: PyTree,
+    keys: Key[Array, " draws"],
+    sigma: Float[Array, ""],
+    magnitude: Bool[Array, ""],
+) -> Scalar:
+    """The mean accuracy over the draws. Compiled once for an accuracy: sigma, and which noise it is of, are data."""
+    w, unravel = ravel_pytree(params)
+    deviation = jnp.where(magnitude, jnp.sqrt((sigma * w) ** 2 + E**2), sigma)
 
-    def noisy(w: Array, key: Key[Array, ""]) -> Array:
-        deviation = jnp.sqrt((sigma * w) ** 2 + E**2) if magnitude else sigma
-        return w + deviation * jax.random.normal(key, w.shape, w.dtype)
+    def one(key: Key[Array, ""]) -> Scalar:
+        # One draw for all parameters: one for each of them would take as long to compile as there are shapes.
+        return accuracy(unravel(w + deviation * jax.random.normal(key, w.shape, w.dtype)))
 
-    return structure.unflatten([noisy(w, k) for w, k in zip(leaves, keys, strict=True)])
+    return jnp.mean(jax.lax.map(one, keys, batch_size=at_once))
