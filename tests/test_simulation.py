@@ -1,5 +1,9 @@
 """The engine's contract: what is recorded, chunked, packed or interrupted cannot change a run."""
 
+import os
+import subprocess
+import sys
+
 import diffrax
 import equinox as eqx
 import jax
@@ -144,13 +148,13 @@ def test_problems_and_parameters_per_seed():
 
 @pytest.mark.parametrize("driver", ["scan", "host"])
 def test_a_resumed_run_equals_the_uninterrupted_one(driver):
-    whole = ba.simulate(classification(), SGD, mlp_start, steps=1500, seeds=3, probes={"risk": risk}, record=3)
-    first = ba.simulate(classification(), SGD, mlp_start, steps=700, seeds=3, driver=driver)
+    whole = ba.simulate(classification(), SGD, mlp_start, steps=1500, seeds=2, probes={"risk": risk}, record=5)
+    first = ba.simulate(classification(), SGD, mlp_start, steps=700, seeds=2, driver=driver)
     rest = ba.simulate(
-        classification(), SGD, None, steps=1500, seeds=3, resume=first, probes={"risk": risk}, record=3, driver=driver
+        classification(), SGD, None, steps=1500, seeds=2, resume=first, probes={"risk": risk}, record=5, driver=driver
     )
     assert_same_bits((whole.params, whole.state, whole.elapsed), (rest.params, rest.state, rest.elapsed))
-    np.testing.assert_array_equal(whole.data.risk.sel(step=[1000, 1500]), rest.data.risk)
+    np.testing.assert_array_equal(whole.data.risk.sel(step=[900, 1200, 1500]), rest.data.risk)
 
 
 @pytest.mark.parametrize("driver", ["scan", "host"])
@@ -352,3 +356,13 @@ def test_a_start_of_weak_type_keeps_its_precision():
     run = ba.simulate(problem, Clocked(0.1), start, steps=10)
     assert run.params.dtype == run.elapsed.dtype == jnp.float64
     np.testing.assert_allclose(run.elapsed, 1.0, rtol=1e-15)
+
+
+@pytest.mark.nightly
+def test_the_contract_holds_for_programs_compiled_as_users_compile_them():
+    """The fast tests ask for fewer optimisations, which decide how numbers are rounded."""
+    ordinary = {**os.environ, "XLA_FLAGS": "--xla_backend_optimization_level=3"}
+    files = [__file__, os.path.join(os.path.dirname(__file__), "test_checkpoints.py")]
+    asked = [sys.executable, "-m", "pytest", "-n0", "-q", "-m", "not nightly", *files]
+    told = subprocess.run(asked, env=ordinary, capture_output=True, text=True)
+    assert told.returncode == 0, told.stdout
