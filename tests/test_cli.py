@@ -73,6 +73,42 @@ def test_a_warning_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.C
     assert warnings.showwarning is before
 
 
+@pytest.mark.usefixtures("no_site")
+@pytest.mark.parametrize("before", [None, "elsewhere"])
+def test_data_sets_are_looked_for_in_the_folder_of_this_run(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, before: str | None
+) -> None:
+    monkeypatch.delenv("BIASSAY_DATA", raising=False)
+    if before:
+        monkeypatch.setenv("BIASSAY_DATA", before)
+    seen: list[str | None] = []
+
+    def looks(config: fake_assay.Config) -> xr.Dataset:
+        seen.append(os.environ.get("BIASSAY_DATA"))
+        return fake_assay.run(config)
+
+    monkeypatch.setattr(fake_assay, "ASSAY", replace(fake_assay.ASSAY, run=looks))
+    (tmp_path / "sets").mkdir()
+    assert cli.main(["run", "coins", "--quiet", "--data-dir", "sets"]) == 0
+    assert cli.main(["run", "coins", "--quiet", "--fresh"]) == 0
+    assert seen == [str(tmp_path / "sets"), before]
+    assert os.environ.get("BIASSAY_DATA") == before
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_data_folder_that_is_none_is_refused_in_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], there: bool
+) -> None:
+    if there:
+        (tmp_path / "sets").write_text("a file")
+    assert cli.main(["run", "coins", "--data-dir", "sets"]) == 2
+    out, err = capsys.readouterr()
+    assert err == "biassay: --data-dir sets: it must be a folder with data sets, and there is no such folder\n"
+    assert out == ""
+    assert not (tmp_path / "biassay-out").exists()
+    assert fake_assay.calls == []
+
+
 def test_a_run_prints_writes_and_says_where(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["run"]) == 0
     out, err = capsys.readouterr()

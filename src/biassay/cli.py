@@ -70,6 +70,8 @@ class Run:
     """Settings, e.g. epsilon=0.25 etas=.3,.4, for each assay that has the field; assay.field=value is for one assay."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")] = Path("biassay-out")
     """The folder for data, figures and site."""
+    data_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """The folder with data sets such as CIFAR-10, for this run in the place of BIASSAY_DATA."""
     json: Annotated[str | None, tyro.conf.arg(metavar="FILE|-")] = None
     """Write the results as JSON to a file, or to stdout (tables then go to stderr)."""
     check: bool = False
@@ -106,7 +108,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             case List() as asked:
                 return _list(asked)
             case Run() as asked:
-                return _run(asked)
+                with _data_sets_in(asked.data_dir):
+                    return _run(asked)
             case Report() as asked:
                 return _report(asked)
             case Cite() as asked:
@@ -396,6 +399,28 @@ def _terminated_like_interrupted() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+@contextlib.contextmanager
+def _data_sets_in(folder: Path | None) -> Iterator[None]:
+    """Inside the block, and in the processes it starts, data sets are looked for in `folder`, if one is given."""
+    if folder is None:
+        yield
+        return
+    from .data.cifar10 import VARIABLE
+
+    folder = folder.expanduser()
+    if not folder.is_dir():
+        raise UserError(f"--data-dir {folder}: it must be a folder with data sets, and there is no such folder")
+    before = os.environ.get(VARIABLE)
+    os.environ[VARIABLE] = str(folder.absolute())
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[VARIABLE]
+        else:
+            os.environ[VARIABLE] = before
 
 
 @contextlib.contextmanager
