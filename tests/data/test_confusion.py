@@ -1,4 +1,6 @@
-"""The confusion set: how many entries are erased, how labels are drawn, and what of it can be fitted."""
+"""The confusion set, whole and made item by item: what is erased, how labels are drawn, and what can be fitted."""
+
+import math
 
 import jax
 import jax.numpy as jnp
@@ -104,3 +106,88 @@ def test_impossible_corruptions_are_refused(copies, fraction, words):
 def test_an_unknown_way_to_erase_is_refused():
     with pytest.raises(ValueError, match="erase must be"):
         confusion.corrupted_copies(jax.random.key(0), jnp.ones((2, 3)), 1, 0.5, "rows")  # pyright: ignore
+
+
+# --- made item by item ------------------------------------------------------------------------------------------------
+
+
+def _images(n: int) -> np.ndarray:
+    """No entry is 0, so that every erased entry is seen."""
+    return np.random.default_rng(0).integers(1, 256, (n, 4, 3, 3), np.uint8)
+
+
+def _by_hand(images: np.ndarray, key: jax.Array, copies: int, fraction: float, pixels: bool = False) -> np.ndarray:
+    """All copies, one after another in NumPy: the places with the smallest random numbers are set to 0."""
+    items = []
+    for i in range(len(images) * copies):
+        item = images[i // copies].copy().reshape(-1, 3 if pixels else 1)
+        numbers = np.asarray(jax.random.uniform(jax.random.fold_in(key, i), (len(item),)))
+        item[np.argsort(numbers, kind="stable")[: int(fraction * len(item))]] = 0
+        items.append(item.reshape(images.shape[1:]))
+    return np.stack(items)
+
+
+@pytest.mark.parametrize("erase", ["entries", "pixels"])
+def test_the_items_are_those_of_the_whole_set(erase):
+    images, key = _images(5), jax.random.key(1)
+    lazy = confusion.ConfusionSet(jnp.asarray(images), key, 4, 0.3, erase)
+    whole = _by_hand(images, key, 4, 0.3, erase == "pixels")
+    assert lazy.shape == whole.shape == (20, 4, 3, 3)
+    assert len(lazy) == 20
+    items = lazy[jnp.arange(20)]
+    assert items.dtype == jnp.uint8
+    np.testing.assert_array_equal(items, whole)
+    # Controls: another key, other places, the copies in another order.
+    assert not np.array_equal(items, _by_hand(images, jax.random.key(2), 4, 0.3, erase == "pixels"))
+    assert not np.array_equal(items, _by_hand(images, key, 4, 0.4, erase == "pixels"))
+    assert not np.array_equal(items, whole.reshape(5, 4, 4, 3, 3).swapaxes(0, 1).reshape(whole.shape))
+
+
+def test_an_item_is_the_same_in_every_batch_and_under_jit():
+    lazy = confusion.ConfusionSet(jnp.asarray(_images(5)), jax.random.key(1), 4, 0.3)
+    whole = np.asarray(lazy[:])
+    np.testing.assert_array_equal(lazy[jnp.array([[7, 19], [0, 7]])], whole[np.array([[7, 19], [0, 7]])])
+    np.testing.assert_array_equal(lazy[-1], whole[-1])
+    np.testing.assert_array_equal(lazy[3:5], whole[3:5])
+    compiled = jax.jit(lambda items, indices: items[indices])
+    np.testing.assert_array_equal(compiled(lazy, jnp.array([12, 3])), whole[[12, 3]])
+
+
+@pytest.mark.parametrize("fraction", [0.0, 0.1, 0.5, 1.0])
+def test_every_item_loses_exactly_the_stated_number_of_entries(fraction):
+    lazy = confusion.ConfusionSet(jnp.asarray(_images(6)), jax.random.key(0), 5, fraction)
+    np.testing.assert_array_equal((np.asarray(lazy[:]) == 0).sum((1, 2, 3)), int(fraction * 36))
+
+
+def test_copies_lose_the_same_places_as_often_as_stated():
+    """With D = 4 and two erased, one pair of copies in binomial(4, 2) = 6."""
+    n = 6000
+    lazy = confusion.ConfusionSet(jnp.ones((n, 2, 2, 1), jnp.uint8), jax.random.key(0), 2, 0.5)
+    pairs = np.asarray(lazy[:]).reshape(n, 2, 4)
+    same, expected = (pairs[:, 0] == pairs[:, 1]).all(1).mean(), 1 / math.comb(4, 2)
+    assert abs(same - expected) < 5 * np.sqrt(expected * (1 - expected) / n)
+    assert 1 / math.comb(3072, 307) < 1e-300
+
+
+def test_only_the_batch_is_in_memory():
+    """Compiled for 2000 copies of 100 images of CIFAR's size, a batch of 8 needs 1/100 of one copy of them all."""
+    images, copies = jax.ShapeDtypeStruct((100, 32, 32, 3), jnp.uint8), 2000
+    items = jax.eval_shape(lambda x: confusion.ConfusionSet(x, jax.random.key(0), copies, 0.1), images)
+    needed = jax.jit(lambda x, i: x[i]).lower(items, jax.ShapeDtypeStruct((8,), jnp.int32)).compile().memory_analysis()
+    whole = math.prod(items.shape)
+    assert whole == 614_400_000
+    assert needed.temp_size_in_bytes < whole / 100
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"copies": 0, "fraction": 0.3}, "replication must"),
+        ({"copies": 2, "fraction": -0.1}, "fraction must"),
+        ({"copies": 2, "fraction": 0.1, "erase": "rows"}, "erase must be"),
+        ({"copies": 2**30, "fraction": 0.1}, "at most 2\\^31 - 1 items, got 2147483648"),
+    ],
+)
+def test_a_set_that_cannot_be_is_refused(settings, words):
+    with pytest.raises(ValueError, match=words):
+        confusion.ConfusionSet(jnp.ones((2, 3), jnp.uint8), jax.random.key(0), **settings)
