@@ -28,7 +28,7 @@ def cifar(data: xr.Dataset) -> Figure:
             order = np.argsort(x)
             values = y.transpose("cifar_lr", "cifar_decay").values.ravel()[order]
             by_forgetting.append(Points(x[order], values, f"B = {batch:g}", role))
-        label = f"rank at tolerance {tolerance:g}, mean of layers"
+        label = f"mean rank (tolerance {tolerance:g})"
         lr = float(data.cifar_lr[-1])
         return (
             Panel(
