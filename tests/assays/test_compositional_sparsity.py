@@ -408,6 +408,35 @@ def test_the_embedded_network_starts_where_the_tree_ended():
 
 
 @pytest.mark.nightly
+def test_every_part_of_the_full_profile_at_a_tiny_size():
+    config = dataclasses.replace(
+        SMALL,
+        architectures=FULL.architectures,
+        wide_sizes=SMALL.sizes[-1:],
+        other_dims=(8,),
+        other_budgets=(60,),
+        smoothness=(1,),
+        steps=4,
+        digits_sizes=(100, 300),
+        digits_networks=FULL.digits_networks,
+        digits_steps=4,
+    )
+    found = ASSAY.run(config)
+    assert np.isfinite(found["error"]).all()
+    drawn = {figure.name for figure in ASSAY.figures(found)}
+    assert drawn == {
+        *("advantage", "controls", "structure", "dimension", "budget", "smoothness"),
+        *("digits", "digits-sizes"),
+    }
+    judged = ASSAY.judge(found)
+    assert not any("premise" in verdict.reason for verdict in judged if verdict.claim not in PREMISED_ON_LARGE_SETS)
+
+
+PREMISED_ON_LARGE_SETS = {"sparse-beats-shallow", "sparse-beats-dense", "slope-in-n"}
+"""Claims that want more points, or more sizes, than a tiny run has."""
+
+
+@pytest.mark.nightly
 def test_the_tree_wins_and_the_wrong_tree_loses():
     """K1a and K4 on seeds that do not judge, at a smaller size; on a target without a tree the order turns."""
     config = Config(

@@ -10,7 +10,7 @@ import pytest
 from biassay.models import local_cnn
 from biassay.models.local_cnn import Local
 
-IMAGES = np.random.default_rng(10_000).normal(size=(5, 8, 8, 1)).astype(np.float32)
+IMAGES = jnp.asarray(np.random.default_rng(10_000).normal(size=(5, 8, 8, 1)).astype(np.float32))
 
 
 def start(shared, side=8):
@@ -51,8 +51,7 @@ def test_a_kernel_acts_at_its_own_position():
     params = start(False)
     first = params.local[0]
     other = params._replace(local=(first._replace(W=first.W.at[0].multiply(-2)), params.local[1]))
-    without = IMAGES.copy()
-    without[:, :3, :3] = 0
+    without = IMAGES.at[:, :3, :3].set(0)
 
     def change(x):
         return np.abs(local_cnn.predict(other, x) - local_cnn.predict(params, x)).max()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -14,7 +15,7 @@ from biassay.models.mlp import Layer
 
 
 def points(d, n=40):
-    return np.float32(inputs(np.random.default_rng(10_000), n, d))
+    return jnp.asarray(inputs(np.random.default_rng(10_000), n, d).astype(np.float32))
 
 
 def count(params):

@@ -43,7 +43,7 @@ def errors(
         "budget": data.attrs["base_budget"] if budget is None else budget,
     }
     here = np.logical_and.reduce([data[field].values == value for field, value in wanted.items()])
-    return data[name].values[here][0] if here.any() else np.full(data.sizes["seed"], np.nan)
+    return np.asarray(data[name].values[np.argmax(here)]) if here.any() else np.full(data.sizes["seed"], np.nan)
 
 
 def log_ratio(upper: np.ndarray, lower: np.ndarray) -> np.ndarray:
