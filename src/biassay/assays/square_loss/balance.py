@@ -21,7 +21,7 @@ from ...problem import Problem, squared_error
 from ...references import margin_moments
 from ...simulation import PerSeed, Simulation, simulate
 from .config import Config
-from .networks import Layers, binary_network, layer_norms, outputs
+from .networks import binary_network, layer_norms, outputs
 from .rho_flow import Variables, binary_digits, unit_start
 
 _RECORDS = 100
@@ -70,8 +70,8 @@ def _train(
     )
 
 
-def _unequal(config: Config) -> Layers:
-    """The layers of `unit_start`, with the norms of the config."""
+def _unequal(config: Config) -> PyTree:
+    """The layers of `unit_start` with the norms of the config; every leaf has a leading seed axis."""
     layers = unit_start(config).layers
     return tuple(jax.tree.map(lambda V, norm: norm * V, layers, config.norms))
 

@@ -16,8 +16,8 @@ from sklearn.datasets import load_digits
 from ...dynamics import Normalised
 from ...problem import Problem
 
-Layers: TypeAlias = tuple[Float[Array, "fan_in fan_out"], ...]
-"""W_1, ..., W_L, each acting as h W_l."""
+Layers: TypeAlias = tuple[Float[Array, "_ _"], ...]
+"""W_1, ..., W_L, each (fan_in, fan_out) and acting as h W_l."""
 
 _DIGITS, _START = 0, 1
 """The streams of randomness of a seed: which digits, and the weights at the start."""
@@ -43,7 +43,7 @@ def draw_digits(
     return x / np.linalg.norm(x, axis=1, keepdims=True), np.repeat(np.arange(len(classes)), each)
 
 
-def he_start(seed: int, widths: tuple[int, ...]) -> tuple[Float[np.ndarray, "fan_in fan_out"], ...]:
+def he_start(seed: int, widths: tuple[int, ...]) -> tuple[Float[np.ndarray, "_ _"], ...]:
     """Weights N(0, 2 / fan_in) (He et al., ICCV 2015)."""
     rng = np.random.default_rng([seed, _START])
     return tuple(rng.normal(0, (2 / fan_in) ** 0.5, (fan_in, fan_out)) for fan_in, fan_out in pairwise(widths))
