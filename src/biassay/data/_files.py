@@ -4,6 +4,7 @@ larger than it can be."""
 from __future__ import annotations
 
 import gzip
+import os
 import tarfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -53,7 +54,8 @@ def content(file: Path, limits: Limits) -> bytes:
         raise UserError(f"{file} is not a file")
     try:
         with file.open("rb") as stream:
-            found = stream.read(limits.largest + 1)
+            size = os.fstat(stream.fileno()).st_size  # as `read` takes the memory for what it may read
+            found = stream.read(min(size, limits.largest) + 1)
     except OSError as error:
         raise UserError(f"{file} cannot be read: {one_line(error)}") from None
     if len(found) > limits.largest:

@@ -23,7 +23,6 @@ from typing import Literal, NamedTuple, TypeAlias
 
 import numpy as np
 from jaxtyping import Int, UInt8
-from numpy.typing import ArrayLike
 
 from .._atomic import replaced
 from ..errors import UserError
@@ -79,7 +78,7 @@ class Pictures:
     def __len__(self) -> int:
         return len(self.files)
 
-    def __getitem__(self, indices: ArrayLike | slice) -> UInt8[np.ndarray, "..."]:
+    def __getitem__(self, indices: int | slice | Sequence[int] | np.ndarray) -> UInt8[np.ndarray, "..."]:
         """The pictures with these numbers, values 0..255; only they are in memory.
 
         Raises:
