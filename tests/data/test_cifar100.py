@@ -103,3 +103,23 @@ def test_one_data_set_is_not_taken_for_the_other(tmp_path):
         cifar10.read(inner)
     with pytest.raises(UserError, match="holds no CIFAR-100"):
         cifar100.load(inner)
+
+
+@pytest.mark.parametrize("prefix", ["../../", "/tmp/biassay-escaped/", "a/../../"])
+def test_names_that_reach_outside_write_nothing(tmp_path, prefix):
+    """Members are known by their last names and only read; a link and a device are no members."""
+    inner = tmp_path / "a" / "b"
+    inner.mkdir(parents=True)
+    with tarfile.open(inner / "cifar-100-python.tar.gz", "w:gz") as archive:
+        for name, kind in (("train", tarfile.SYMTYPE), ("test", tarfile.CHRTYPE)):
+            member = tarfile.TarInfo(prefix + name)
+            member.type, member.linkname = kind, "/dev/zero"
+            archive.addfile(member)
+        for name in FINE:
+            member = tarfile.TarInfo(prefix + name)
+            member.size = len(content := _batch(name, binary=False))
+            archive.addfile(member, io.BytesIO(content))
+    before = sorted(tmp_path.rglob("*"))
+    np.testing.assert_array_equal(cifar100.load(inner).y, FINE["train"])
+    assert sorted(tmp_path.rglob("*")) == before
+    assert not Path("/tmp/biassay-escaped").exists()

@@ -1,6 +1,7 @@
 """The confusion set, whole and made item by item: what is erased, how labels are drawn, and what can be fitted."""
 
 import math
+from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -116,13 +117,17 @@ def _images(n: int) -> np.ndarray:
     return np.random.default_rng(0).integers(1, 256, (n, 4, 3, 3), np.uint8)
 
 
+@partial(jax.jit, static_argnums=2)
+def _numbers(key: jax.Array, i: int, places: int) -> jax.Array:
+    return jax.random.uniform(jax.random.fold_in(key, i), (places,))
+
+
 def _by_hand(images: np.ndarray, key: jax.Array, copies: int, fraction: float, pixels: bool = False) -> np.ndarray:
     """All copies, one after another in NumPy: the places with the smallest random numbers are set to 0."""
     items = []
     for i in range(len(images) * copies):
         item = images[i // copies].copy().reshape(-1, 3 if pixels else 1)
-        numbers = np.asarray(jax.random.uniform(jax.random.fold_in(key, i), (len(item),)))
-        item[np.argsort(numbers, kind="stable")[: int(fraction * len(item))]] = 0
+        item[np.argsort(_numbers(key, i, len(item)), kind="stable")[: int(fraction * len(item))]] = 0
         items.append(item.reshape(images.shape[1:]))
     return np.stack(items)
 

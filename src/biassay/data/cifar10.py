@@ -18,10 +18,9 @@ from pathlib import Path
 from . import _cifar
 from ._download import Source, downloaded
 from ._files import Limits
-from ._folder import VARIABLE, named
+from ._folder import VARIABLE as VARIABLE
+from ._folder import named
 from .images import Images
-
-__all__ = ["CLASSES", "DEVIATION", "MD5", "MEAN", "URL", "VARIABLE", "Images", "download", "load", "read"]
 
 CLASSES = 10
 MEAN, DEVIATION = (0.4914, 0.4822, 0.4465), (0.2023, 0.1994, 0.2010)
