@@ -74,7 +74,7 @@ def descent(config: Config) -> Variables:
         path = lanes(bare.data["residual"].values[:, :, None]), lanes(normalized.data["residual"].values)
         w = lanes(np.asarray(bare.params)[:, :, None]), lanes(np.asarray(normalized.params))
         plus, minus = np.split(np.concatenate(w, axis=1) ** depth, 2, axis=-1)
-        length = np.linalg.norm(lanes(np.asarray(normalized.state.polar.direction)), axis=-1)
+        length = np.linalg.norm(lanes(np.asarray(normalized.state.inner.polar.direction)), axis=-1)
         of_plain = np.full_like(length[:, :1], np.nan)
         return np.concatenate(path, axis=1), plus - minus, np.concatenate([of_plain, length], axis=1)
 
