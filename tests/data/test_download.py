@@ -31,6 +31,7 @@ class Server(ThreadingHTTPServer):
         self.ranges = True  # whether Range requests are answered with the range
         self.wrong_range = False  # whether they are answered with another piece
         self.cut: int | None = None  # the connection is cut after so many bytes
+        self.piece: int | None = None  # of a range at most so many bytes are sent
         self.status: int | None = None
         self.length = True  # whether the length is announced
         self.starts: list[int] = []
@@ -53,11 +54,11 @@ class Handler(BaseHTTPRequestHandler):
             return
         partial = server.ranges and "Range" in self.headers
         begin = start + 1 if server.wrong_range and partial else start if partial else 0
-        body = server.content[begin:]
+        body = server.content[begin:][: server.piece if partial else None]
         self.send_response(206 if partial else 200)
         if partial:
             total = len(server.content)
-            self.send_header("Content-Range", f"bytes {begin}-{total - 1}/{total}")
+            self.send_header("Content-Range", f"bytes {begin}-{begin + len(body) - 1}/{total}")
         if server.length:
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -141,6 +142,16 @@ def test_a_part_that_cannot_be_continued_is_fetched_anew(server, cache, wrong):
     assert _download.downloaded(server.source()).read_bytes() == CONTENT
     assert len(server.starts) == 2
     assert server.starts[1] == 0
+
+
+def test_a_server_that_sends_less_than_the_rest_is_asked_again(server, cache):
+    server.piece = 70_000
+    cache.mkdir(parents=True)
+    (cache / "data.tar.gz.part").write_bytes(CONTENT[:80_000])
+    with refused("the connection ended after 150000 of 200000 bytes"):
+        _download.downloaded(server.source())
+    assert _download.downloaded(server.source()).read_bytes() == CONTENT
+    assert server.starts == [80_000, 150_000]
 
 
 def test_a_part_that_is_whole_needs_no_server(cache):

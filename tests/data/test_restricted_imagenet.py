@@ -262,6 +262,13 @@ def test_what_is_no_picture_is_refused_and_leaves_nothing(tmp_path, content, wor
     assert list((tmp_path / "cache").iterdir()) == []
 
 
+def test_a_bomb_is_refused_where_pillow_was_told_not_to(tmp_path, monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    (tmp_path / "a.JPEG").write_bytes(_bomb(10_000, 10_000))
+    with _one_line("has too many pixels to be decoded"):
+        ri.Pictures([tmp_path / "a.JPEG"], 14)[0]
+
+
 def test_a_picture_too_large_or_a_device_is_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(ri, "_LIMITS", ri._LIMITS._replace(largest=1000))
     (tmp_path / "a.JPEG").write_bytes(_picture(0))

@@ -34,10 +34,9 @@ def opened(data: bytes, where: str, formats: tuple[str, ...]) -> Any:
 
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of metadata, which are not used
-            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            warnings.simplefilter("ignore")  # of metadata, which are not used, and of what is refused below
             picture = Image.open(io.BytesIO(data), formats=formats)
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise UserError(f"{where} has too many pixels to be decoded") from None
     except Exception as error:  # a broken picture may raise anything
         raise UserError(f"{where} is not a {' or '.join(formats)} picture: {_why(error)}") from None
