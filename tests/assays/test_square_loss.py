@@ -54,6 +54,25 @@ def test_relu_is_homogeneous_in_every_layer_and_the_smooth_network_is_not():
     assert np.abs(smooth_network(first, x) / (3 * smooth_network(W, x)) - 1).max() > 0.01
 
 
+@pytest.mark.usefixtures("x64")
+@pytest.mark.parametrize("network", [relu_network, smooth_network])
+def test_the_gradient_of_one_example_has_rank_one_in_every_layer_and_vanishes_at_zero(network):
+    """What the argument on noise rests on, with four outputs and any activation; of two examples the rank is 2."""
+    x, classes = draw_digits(10_000, (0, 1, 2, 3), 8)
+    problem = ba.Problem(network, jnp.asarray(x), jnp.asarray(np.eye(4)[classes]), squared_error)
+    W = tuple(map(jnp.asarray, he_start(10_000, (64, 8, 8, 4))))
+
+    def ranks(*examples):
+        some = jnp.array(examples)
+        gradient = problem.gradient(W, ba.Batch(problem.x[some], problem.y[some]))
+        return [int(np.linalg.matrix_rank(G)) for G in gradient]
+
+    assert ranks(0) == ranks(5) == [1, 1, 1]
+    assert ranks(0, 5) == [2, 2, 2]
+    none = problem.gradient(jax.tree.map(jnp.zeros_like, W))
+    assert all((G == 0).all() for G in none)
+
+
 # --- displacement -----------------------------------------------------------------------------------------------------
 
 
@@ -137,6 +156,10 @@ def test_the_law_of_balance(data):
     rate = np.exp(SMALL.law_decay * data["law_time"])
     wrong = data.assign(apart_law=data["apart_law"] * rate)
     assert (claims.law_error(wrong).sel(law_wd=SMALL.law_decay) > 1e-2).all()
+    swapped = claims.law_error(data, swapped=True)
+    missed = 1 - np.exp(-2 * SMALL.law_decay * SMALL.law_time)
+    np.testing.assert_allclose(swapped.sel(law_wd=0.0), missed, rtol=1e-4)
+    np.testing.assert_allclose(swapped.sel(law_wd=SMALL.law_decay), missed, rtol=1e-4)
     apart = data["apart"].sel(law_wd=0.0)
     np.testing.assert_allclose(apart, apart.isel(law_time=0).broadcast_like(apart), rtol=1e-5)
 
@@ -219,6 +242,7 @@ def test_the_noise_by_weight_decay():
     none = [np.nan] * 4
     assert claim.judge(made_up(relu=([3e-7, 3e-5, 4e-4, 2e-3], none))).outcome == "holds"
     assert claim.judge(made_up(relu=([3e-7, 3e-5, 4e-4, 3e-4], none))).outcome == "fails"
+    assert claim.judge(made_up(relu=([3e-7, 3e-5, 4e-4, 4e-4], none))).outcome == "fails", "equal is no growth"
     assert claim.judge(made_up(relu=([4e-5, 3e-5, 4e-4, 2e-3], none))).outcome == "vacuous", "none moves more"
 
 

@@ -437,7 +437,7 @@ CATALOGUE: dict[str, Entry] = {
         module="biassay.assays.square_loss",
         sentence=(
             "Under the square loss the scale of a normalised network follows from its margins to a value in closed "
-            "form, and mini-batch SGD with weight decay never comes to rest."
+            "form, and mini-batch SGD with weight decay is predicted to keep moving."
         ),
         claims=(
             "rho-equilibrium",

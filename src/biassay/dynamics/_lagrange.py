@@ -17,7 +17,8 @@ m_n = y_n f_V(x_n), with mu = mean m_n and M = mean m_n^2, this is
 Weight normalization with one scale, W = g v / |v|, is the same flow of a network that normalises its layers itself,
 f_{v/|v|}: there <v_k, G_k> = 0, the multipliers vanish, and v_k / |v_k| moves 1 / |v_k|^2 times as fast.
 
-Xu, Rangamani, Liao, Galanti, Poggio, Research 6:0024 (2023).
+Xu, Rangamani, Liao, Galanti, Poggio, Research 6:0024 (2023), is the source of the flow; of it only the abstract was
+read: the equations are recalled and derived here.
 """
 
 from __future__ import annotations

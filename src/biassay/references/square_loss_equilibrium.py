@@ -1,4 +1,4 @@
-"""The scale rho of a normalised network under the square loss: where it rests, and its path from the margins alone.
+"""The scale rho of a normalised network under the square loss: what draws it, and its path from the margins alone.
 
 The network is rho f_V with layers of unit norm and one output, labels are y_n = +-1. Of the margins m_n = y_n f_V(x_n)
 only two moments matter, mu = mean m_n and M = mean m_n^2; s^2 = M - mu^2 is their variance. With the penalty
@@ -11,8 +11,8 @@ For margins that stay, rho rests at
 
     rho_eq = mu / (M + lambda),      L_eq = 1 - rho_eq mu = (s^2 + lambda) / (s^2 + lambda + mu^2).
 
-Xu, Rangamani, Liao, Galanti, Poggio, Research 6:0024 (2023), have the flow. NumPy, sharing no code with the training
-that it is compared with.
+Xu, Rangamani, Liao, Galanti, Poggio, Research 6:0024 (2023), is the source of the flow; of it only the abstract was
+read: the equations are recalled and derived here. NumPy, sharing no code with the training that it is compared with.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Under the square loss the scale rho of a normalised network follows from its margins, and SGD with decay never rests.
+"""Under the square loss the scale of a normalised network follows from its margins, and SGD should keep moving.
 
 M. Xu, A. Rangamani, Q. Liao, T. Galanti, T. Poggio, "Dynamics in Deep Classifiers Trained with the Square Loss:
 Normalization, Low Rank, Neural Collapse, and Generalization Bounds", Research 6:0024, 2023.
@@ -6,7 +6,7 @@ Normalization, Low Rank, Neural Collapse, and Generalization Bounds", Research 6
 A network without biases is f_W(x) = rho f_V(x), with layers V_k of unit Frobenius norm and rho = prod_k |W_k|. Labels
 are y_n = +-1, margins m_n = y_n f_V(x_n), mu and M the means of m_n and m_n^2.
 
-    flow                rho' = -2 (rho M - mu) - 2 lambda rho, at rest rho = mu / (M + lambda)       `rho_flow`
+    flow                rho' = -2 (rho M - mu) - 2 lambda rho, drawn to mu / (M + lambda)            `rho_flow`
     normalisation       weight normalization with |v| = 1 is the flow with Lagrange multipliers      `rho_flow`
     balance             (rho_k^2 - rho_j^2)' = -2 wd (rho_k^2 - rho_j^2) without normalisation       `balance`
     noise               |W_{t+1} - W_t| / |W_t| at the end, by batch size and weight decay           `noise`
@@ -103,7 +103,7 @@ ASSAY = Assay(
     name="square-loss",
     sentence=(
         "Under the square loss the scale of a normalised network follows from its margins to a value in closed form, "
-        "and mini-batch SGD with weight decay never comes to rest."
+        "and mini-batch SGD with weight decay is predicted to keep moving."
     ),
     mathematics=MATHEMATICS,
     papers=("xu2023dynamics",),

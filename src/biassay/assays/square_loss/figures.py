@@ -8,6 +8,7 @@ import xarray as xr
 from ...figures import Figure, Line, Panel, Points, Role, quantile_band
 from ...references import rho_equilibrium
 from .claims import (
+    PATHS_REGION,
     REBUILT_REGION,
     RHO_REGION,
     SPREAD_REGION,
@@ -49,8 +50,16 @@ def _run_length(data: xr.Dataset) -> str:
     return ", ".join(f"{float(data['forgetting'][k]):g} at λ = {lam:g}" for k, lam, _ in _lambdas(data))
 
 
+def _change(data: xr.Dataset) -> str:
+    """By how much mu changes over the last tenth of the run."""
+    end = float(data["flow_time"][-1])
+    of = data["mu"]
+    change = abs(of.isel(flow_time=-1) / of.sel(flow_time=0.9 * end, method="nearest") - 1).median("seed")
+    return ", ".join(f"{float(change[k]):.1%} at λ = {lam:g}" for k, lam, _ in _lambdas(data))
+
+
 def scales(data: xr.Dataset) -> Figure:
-    """rho(t) beside the value it would rest at, and its path from the moments."""
+    """rho(t) beside the value it would rest at for margins that stay, and its path from the moments."""
     kept = _thin(data.sizes["flow_time"])
     t = data["flow_time"].values[kept]
     rho = data["rho"].transpose("seed", "lam", "flow_time").values[..., kept]
@@ -75,9 +84,10 @@ def scales(data: xr.Dataset) -> Figure:
     return Figure(
         name="scale",
         title="The scale ρ follows from the margins",
-        caption="The flow moves ρ towards the value at which it would rest with the margins of that time. Relaxation "
-        f"takes about 1 / λ: T λ is {_run_length(data)}, and the equilibrium is judged where it is at least 1.5. "
-        f"Circles: the path rebuilt from two moments of the margins, median over seeds. {BAND}",
+        caption="The flow moves ρ towards the value at which it would rest if the margins of that time stayed, within "
+        "1 / (2 (M + λ)); that it stands there does not show that the margins rest. Over the last tenth of the run μ "
+        f"changes by {_change(data)} (medians over seeds). T λ is {_run_length(data)}, and ρ is judged where it is at "
+        f"least 1.5. Circles: the path rebuilt from two moments of the margins, median over seeds. {BAND}",
         panels=(panel(0), panel(-1)),
     )
 
@@ -91,8 +101,9 @@ def distances(data: xr.Dataset) -> Figure:
     return Figure(
         name="distances",
         title="How near the formulas come",
-        caption="Left: the distance of ρ from μ / (M + λ), which is claimed where the run has come to rest. Right: the "
-        f"relative error of the path of ρ rebuilt from μ(t) and M(t); the control takes μ in a random order. {BAND}",
+        caption="Left: the distance of ρ from μ / (M + λ), both of the same time, which is claimed where T λ is 1.5 or "
+        "more. Right: the relative error of the path of ρ rebuilt from μ(t) and M(t); the control takes μ in a random "
+        f"order. {BAND}",
         panels=(
             Panel(
                 title="Distance from the equilibrium",
@@ -174,7 +185,7 @@ def normalisation(data: xr.Dataset) -> Figure:
                     quantile_band(steps, np.maximum(own, floor), name, role)
                     for own, name, role in zip(apart, names, looks, strict=True)
                 ),
-                region=RHO_REGION,
+                region=PATHS_REGION,
             ),
             Panel(
                 title="Largest difference of the layers at the end",
@@ -185,7 +196,7 @@ def normalisation(data: xr.Dataset) -> Figure:
                     Points([name] * own.size, np.maximum(own, floor), "every seed", role)
                     for own, name, role in zip(data["wn_layers"].values, names, looks, strict=True)
                 ),
-                region=RHO_REGION,
+                region=PATHS_REGION,
             ),
         ),
     )

@@ -130,7 +130,8 @@ def cifar(data: xr.Dataset) -> Figure:
         name="cifar",
         title="Two classes of CIFAR-10: ρ and margins by the norm at the start",
         caption="A convolutional network without biases or batch normalisation, by SGD with momentum on the squared "
-        f"error of two outputs. No claim is judged on it. Test accuracy with weight decay {wds[-1]:g}: {shown}. {BAND}",
+        f"error of two outputs. Drawn are {len(drawn)} of {len(norms)} norms, and no random labels. No claim is judged "
+        f"on it. Test accuracy with weight decay {wds[-1]:g}: {shown}. {BAND}",
         panels=(*map(paths, wds), *map(margins, wds)),
     )
 
@@ -140,6 +141,8 @@ def noise_cifar(data: xr.Dataset) -> Figure:
     last = data["noise_cifar_displacement"].isel(noise_cifar_epoch=-1).median("noise_cifar_seed")
     names = [f"{float(wd):g}" for wd in data["noise_cifar_wd"].values]
     lrs = data["noise_cifar_lr"].values[-len(ROLES) :]
+    without = data["noise_cifar_lr"].values[: -len(ROLES)]
+    left = f" (lr = {', '.join(f'{float(lr):g}' for lr in without)} is not drawn)" if len(without) else ""
 
     def panel(loss: str) -> Panel:
         return Panel(
@@ -157,6 +160,7 @@ def noise_cifar(data: xr.Dataset) -> Figure:
         name="noise-cifar",
         title="CIFAR-10: the noise of a deep convolutional network",
         caption="Mean over the layers of ‖W − W_before‖ / ‖W_before‖ over the last epoch (per epoch, not per step), at "
-        "a constant step size; runs that diverged are missing. No claim is judged on it. Points: median over seeds.",
+        f"a constant step size{left}; runs that diverged are missing. No claim is judged on it. Points: median over "
+        "seeds.",
         panels=tuple(panel(str(loss)) for loss in data["noise_cifar_loss"].values),
     )

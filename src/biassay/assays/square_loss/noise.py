@@ -1,11 +1,14 @@
 """The displacement per step at the end of training with a step size that never falls.
 
-If every mini-batch were stationary, exchanging example i for j in a batch would give, with l_n = 1 - rho m_n,
+If all mini-batches of B < N examples are stationary in W, exchanging one example for another shows that the gradients
+of all examples are equal, so that for every example n
 
-    V_k (l_i m_i - l_j m_j) = l_i dm_i/dV_k - l_j dm_j/dV_k:
+    wd W_k = -dl_n/dW_k,
 
-V_k would have rank 2 at most. With weight decay and mini-batches SGD therefore keeps moving where that rank does not
-fit the data. The floor of a run is the median displacement of its last samples.
+for a dense layer an outer product: with wd > 0 every W_k has rank 1 at most, whatever the activation and the number of
+outputs, and without biases only W = 0 is left where two images are not parallel. With wd = 0 all gradients vanish, and
+nothing follows for the rank. SGD with weight decay is therefore predicted to keep moving, unless it ends at W = 0. The
+floor of a run is the median displacement of its last samples.
 """
 
 from __future__ import annotations
