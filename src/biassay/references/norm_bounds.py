@@ -23,15 +23,17 @@ are shared is not used: the locality alone makes the difference. Either bound R_
 
     error(test) - error(train) <= 2 R_m(rho + 1) + 3 sqrt(ln(2 (rho + 2)^2 / delta) / (2 m)),
 
-with probability 1 - delta. The ratio dense / sparse is the product of three factors, exactly:
+with probability 1 - delta, R_m(rho + 1) the bound with rho + 1 in the place of rho. As recalled, error(train) is no
+share of wrong decisions but a margin (ramp) error: it counts outputs short of a margin too, and goes to 1 as rho goes
+to 0. The ratio dense / sparse is the product of three factors, exactly:
 
     closed form   prod_l sqrt(#loc_l)  (c_dense / c_sparse)  sqrt(C0 / prod_l deg_l),
     padding       (rho_T / rho_F) / prod_l sqrt(#loc_l), at most 1, and 1 without padding,
     pixels        sqrt(mean over j / maximum over j of sum_i |x_{i,j}|^2), at most 1.
 
 The dense bound is that of Golowich, Rakhlin and Shamir, arXiv 1712.06541; the sparse one follows Galanti, Xu, Galanti
-and Poggio, arXiv 2301.12033. Both are written as recalled, with the peeling argument worked out anew: check the papers
-before quoting a theorem. NumPy in double precision.
+and Poggio, arXiv 2301.12033, and so does the bound of the error. All three are written as recalled, with the peeling
+argument of the second worked out anew: check the papers before quoting a theorem. NumPy in double precision.
 """
 
 from __future__ import annotations
@@ -137,6 +139,9 @@ def sparse_rademacher(rho: float, geometry: Geometry, energies: Float[np.ndarray
 
 def generalisation_bound(rademacher_a_rho: float, rho: float, m: int, delta: float = 0.05) -> float:
     """The bound of error(test) - error(train), given the bound of R_m for rho = 1: both are proportional to rho.
+
+    Written as recalled, not read, and with error(train) a margin (ramp) error, which goes to 1 as rho goes to 0: a
+    number below 1 is necessary for the bound to say anything, and not sufficient.
 
     Raises:
         ValueError: delta outside (0, 1).

@@ -40,7 +40,7 @@ class Config:
     delta: float = 0.05
     """Probability with which the bounds of the generalisation error may fail."""
     small_rho: float = 1e-3
-    """Product of norms to which the scaled networks are brought, which have bounds below 1."""
+    """Product of the Toeplitz norms to which the scaled networks are brought: so small that some bound is below 1."""
     cifar: bool = False
     """Whether CIFAR-10 is run too; `biassay.data.cifar10` says where its images come from. No claim is judged on it."""
     cifar_seeds: int = 2

@@ -32,7 +32,11 @@ def convolutional_places(design: Design, side: int) -> Places:
 
 
 def dense_places(pixels: int, layers: int) -> Places:
-    """Those of a dense network: every layer is a filter of one tap at the only place of its input."""
+    """Those of a dense network: its degrees are those of `dense_geometry`, in which the first layer sees all pixels.
+
+    For the norms every matrix is a filter of one tap at one place, its inputs being channels: it is its own Toeplitz
+    matrix.
+    """
     return Places(norm_bounds.dense_geometry(pixels, layers), (1,) * (layers - 1), stride=1, padding=0)
 
 

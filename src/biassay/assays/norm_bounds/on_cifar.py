@@ -1,8 +1,10 @@
-"""Two classes of CIFAR-10: three convolutions of 3x3/2, as in the paper's code, and the same with other filters.
+"""Two classes of CIFAR-10: three convolutions of 3x3/2, after the paper's code, and the same with other filters.
 
 The code (https://github.com/GraceXu182/binaryclassifiers_squareloss) calls the network NetSimpleConv4: convolutions
 with h, 2h and 4h channels and a dense top on 4x4 places, trained on the squared error of 10 000 images of unit norm.
-Batch normalisation is left out, as the bounds are for networks without. No claim is judged on these networks.
+What differs here: one output with targets +1 and -1 in the place of two outputs; He's starts in the place of layers of
+one constant norm; the mean training image is subtracted; and there is no batch normalisation, as the bounds are for
+networks without. No claim is judged on these networks.
 """
 
 from __future__ import annotations

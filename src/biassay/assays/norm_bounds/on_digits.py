@@ -103,8 +103,8 @@ def _all_bounds(
         words = (
             "with every layer doubled" if name == "doubled" else f"scaled to a product of norms {config.small_rho:g}"
         )
-        found[f"dense_{name}"] = (own, field(rows, "dense"), f"dense bound, {words}")
-        found[f"sparse_{name}"] = (own, field(rows, "sparse"), f"convolutional bound, {words}")
+        for bound in ("dense", "sparse", "dense_gap", "sparse_gap"):
+            found[f"{bound}_{name}"] = (own, field(rows, bound), f"{LONG_NAMES[bound]}, {words}")
     return {
         **found,
         "filter_norm": ((*own, "layer"), norms("filter_norms"), "Frobenius norm of the filters"),
