@@ -195,8 +195,8 @@ class Claim:
         name: short and unique within the assay.
         says: the sentence, in our own words.
         cite: BibTeX key(s) of the source, comma-separated.
-        provenance: "seed" (the slides the assay started from), "read" (the named public source), "derived" (worked
-            out here), "memory" (recalled and unverified: never printed as a quotation).
+        provenance: "seed" (the documents this collection started with), "read" (the named public source), "derived"
+            (worked out here), "memory" (recalled and unverified: never printed as a quotation).
         measure: dataset -> one number per seed (one boolean per seed for the statistic "proportion").
         region: the closed interval of values that agree with the sentence; either end may be infinite.
         control: the same measure where the sentence must *not* hold.

@@ -171,13 +171,25 @@ def test_rotation_scale_and_shift_change_nothing():
 
 
 def test_every_class_counts_the_same():
-    """A class whose examples are all there twice changes nothing but the share of decisions."""
+    """A class whose examples are all there twice changes nothing but the share of decisions.
+
+    A covariance over all examples alike, in which a class counts by its size, does change.
+    """
     features, weight = random_network()
     twice = np.concatenate([np.arange(len(LABELS)), np.flatnonzero(LABELS == 1)])
     found, doubled = measured(features, weight), measured(features[twice], weight, LABELS[twice])
     np.testing.assert_allclose(doubled[:-1], found[:-1], rtol=1e-12)
-    weighted = np.bincount(LABELS[twice]) / len(twice)
-    assert not np.allclose(weighted, 1 / C)
+
+    def by_size(labels, features):
+        """tr S_W / tr S_B with S_W the covariance over all examples alike."""
+        mu = np.stack([features[labels == c].mean(axis=0) for c in range(C)])
+        return np.mean(np.sum((features - mu[labels]) ** 2, axis=1)) / np.mean(
+            np.sum((mu - mu.mean(axis=0)) ** 2, axis=1)
+        )
+
+    once, again = by_size(LABELS, features), by_size(LABELS[twice], features[twice])
+    assert abs(again / once - 1) > 1e-3
+    assert abs(once / found.nc1_quotient - 1) > 1e-3
 
 
 def test_what_fitting_alone_makes_small():

@@ -457,8 +457,8 @@ CATALOGUE: dict[str, Entry] = {
     "neural-collapse": Entry(
         module="biassay.assays.neural_collapse",
         sentence=(
-            "Under the square loss with weight decay a deep ReLU network ends in neural collapse: the features of "
-            "every class become one point, the points a simplex, and the last layer these points."
+            "Under the square loss with weight decay a deep ReLU network is predicted to end in neural collapse: the "
+            "features of every class become one point, the points a simplex, and the last layer these points."
         ),
         claims=(
             "nc1",

@@ -39,8 +39,9 @@ class ProjectedSGD(AbstractDynamics):
 
     both from the same gradient G_k in W_k = r_k V_k, and with momentum each with a velocity in the place of its
     gradient. The parameters stay the plain weights W_k. Scales that are equal at the start stay equal where the network
-    is homogeneous in every layer, as then all <W_k, G_k> are equal. In the limit of small steps without momentum, and
-    with lr_direction r_k^2 = lr_scale, this is gradient flow in W_k itself.
+    is homogeneous in every layer, as then all <W_k, G_k> are equal. In the limit of small steps without momentum this
+    is gradient flow in W_k itself as long as lr_direction r_k^2 = lr_scale: with fixed step sizes, as long as r_k keeps
+    that value.
 
     Args:
         lr_direction: step size of the directions, or a schedule step -> step size.
@@ -49,7 +50,8 @@ class ProjectedSGD(AbstractDynamics):
         sampling: as in `SGD`.
         momentum: heavy ball's beta for both, or None.
         weight_decay: adds weight_decay * r_k to the scale's gradient, the penalty (weight_decay / 2) sum_k r_k^2, which
-            is that of plain weight decay; or None.
+            is that of plain weight decay; or None. It is not lambda rho^2: with all r_k of L layers equal it is
+            L (weight_decay / 2) rho^(2/L).
 
     Raises:
         ValueError: batch_size below 1, or an unknown sampling.

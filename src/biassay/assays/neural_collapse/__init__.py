@@ -33,8 +33,8 @@ def run(config: Config) -> xr.Dataset:
 ASSAY = Assay(
     name="neural-collapse",
     sentence=(
-        "Under the square loss with weight decay a deep ReLU network ends in neural collapse: the features of every "
-        "class become one point, the points a simplex, and the last layer these points."
+        "Under the square loss with weight decay a deep ReLU network is predicted to end in neural collapse: the "
+        "features of every class become one point, the points a simplex, and the last layer these points."
     ),
     mathematics=MATHEMATICS,
     papers=("xu2023dynamics", "papyan2020collapse", "han2022collapse"),

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Field, Figure, Line, Panel, Points, Role, Scale, quantile_band
-from .claims import BASE, DUAL, SIMPLEX, last_change
+from .claims import AT_REST, BASE, DUAL, SIMPLEX, last_change
 
 ROLES: dict[str, Role] = {
     "plain, decay": "result",
@@ -16,11 +16,13 @@ ROLES: dict[str, Role] = {
     "normalised, decay": "fourth",
 }
 """The arms whose paths are drawn. The strong decay is close to the decay and stands among the ends."""
+LABELS = {"small start, no decay": "equal start, no decay"}
+"""Other names than the data's: layers of equal norm are smaller than usual but for the last one."""
 SHORT = {
     "plain, no decay": "plain\nwd 0",
     "plain, decay": "plain\nwd",
     "plain, strong decay": "plain\nstrong wd",
-    "small start, no decay": "small\nwd 0",
+    "small start, no decay": "equal\nwd 0",
     "normalised, no decay": "norm.\nwd 0",
     "normalised, decay": "norm.\nwd",
 }
@@ -33,13 +35,18 @@ def figures(data: xr.Dataset) -> tuple[Figure, ...]:
     return along_the_way(data), ends(data), frames(data), not_claimed(data)
 
 
+def _label(arm: object) -> str:
+    return LABELS.get(str(arm), str(arm))
+
+
 def _median(data: xr.Dataset, name: str, arm: str) -> float:
     return float(data[name].sel(arm=arm).isel(step=-1).median())
 
 
 def _paths(data: xr.Dataset, name: str) -> tuple[Line, ...]:
     return tuple(
-        quantile_band(data["step"].values, data[name].sel(arm=arm).values, arm, role) for arm, role in ROLES.items()
+        quantile_band(data["step"].values, data[name].sel(arm=arm).values, _label(arm), role)
+        for arm, role in ROLES.items()
     )
 
 
@@ -59,7 +66,7 @@ def _reaching(data: xr.Dataset, name: str, region: tuple[float, float]) -> str:
     """How many runs of how many arms end in the region."""
     end = data[name].isel(step=-1)
     inside = ((end >= region[0]) & (end <= region[1])).sum("seed")
-    found = [f"{arm} ({int(n)})" for arm, n in zip(data["arm"].values, inside.values, strict=True) if n]
+    found = [f"{_label(arm)} ({int(n)})" for arm, n in zip(data["arm"].values, inside.values, strict=True) if n]
     return f"of {data.sizes['seed']} runs each: {'; '.join(found)}" if found else "no run"
 
 
@@ -76,7 +83,7 @@ def along_the_way(data: xr.Dataset) -> Figure:
         caption=(
             "0 is full collapse; shaded are the ranges of the claims. The step size first drops after "
             f"{int(data['first_drop'])} steps. NC1 at the end, medians: "
-            + ", ".join(f"{_median(data, 'nc1_quotient', arm):.2g} ({arm})" for arm in ROLES)
+            + ", ".join(f"{_median(data, 'nc1_quotient', arm):.2g} ({_label(arm)})" for arm in ROLES)
             + f". In the range of NC2: {_reaching(data, 'etf', (0.0, SIMPLEX))}. In the range of NC3: "
             f"{_reaching(data, 'nc3', (0.0, DUAL))}. {_BAND}"
         ),
@@ -99,12 +106,18 @@ def ends(data: xr.Dataset) -> Figure:
         ("nc3", "NC3 (Papyan)", "|W/|W| − M/|M||²", (0.0, DUAL)),
     )
     changes = last_change(data, "plain, strong decay")
-    rest = f"changed by {np.median(changes):.1%} (median)" if np.isfinite(changes).all() else "was not recorded"
+    rest = (
+        f"changed by {changes.max():.1%} at most, and by at most {AT_REST:.0%} on {np.sum(changes <= AT_REST)} of "
+        f"{len(changes)} seeds"
+        if np.isfinite(changes).all()
+        else "was not recorded"
+    )
     return Figure(
         name="ends",
         title="Where every run ends",
         caption=(
-            "norm.: normalised layers; small: plain SGD from the weights of the normalised runs; wd: weight decay. "
+            "norm.: normalised layers; equal: plain SGD from the start of the normalised runs, layers of equal "
+            "norm; wd: weight decay. "
             "Measures of NC1, which differ in what they compare the variance within the classes with; of NC2; and NC3. "
             "Whether NC2 is at rest: over the last third of the steps before the first drop the distance of the runs "
             f"with strong decay {rest}. {_BAND}"
@@ -126,7 +139,7 @@ def frames(data: xr.Dataset) -> Figure:
     rank = np.arange(1, len(i) + 1)
     names = [str(arm) for arm in data["arm"].values]
     lines = tuple(
-        quantile_band(rank, np.sort(pairs[names.index(arm)], axis=1), arm, role) for arm, role in ROLES.items()
+        quantile_band(rank, np.sort(pairs[names.index(arm)], axis=1), _label(arm), role) for arm, role in ROLES.items()
     )
     mean = pairs[names.index("plain, decay")].mean(axis=0)
     excess = np.full((len(digit), len(digit)), np.nan)
@@ -170,7 +183,7 @@ def not_claimed(data: xr.Dataset) -> Figure:
     end = data.isel(step=-1)
     predicted = ((1 - end["own_output"]) / (classes - 1)).median("seed").values
     layers = tuple(
-        _marked([f"layer {k}" for k in data["layer"].values], end["layer_norm"].sel(arm=arm), arm, role)
+        _marked([f"layer {k}" for k in data["layer"].values], end["layer_norm"].sel(arm=arm), _label(arm), role)
         for arm, role in ROLES.items()
     )
     ratio = float((end["other_spread"] / end["other_outputs"]).sel(arm="plain, decay").median())
