@@ -26,6 +26,7 @@ LAYERS = (
     ("assays",),
     ("simulation",),
     ("_checkpoints",),
+    ("_identity",),
     ("_strategy",),
     ("_lanes",),
     ("stability", "complexity"),

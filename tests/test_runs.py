@@ -200,7 +200,7 @@ def test_an_interrupted_run_leaves_checkpoints_and_a_finished_one_none(
     seen: list[Path] = []
 
     def interrupted(config: object) -> xr.Dataset:
-        kept = _checkpoints._folder.get()
+        kept = _checkpoints._kept.get()
         assert kept is not None
         seen.append(kept.folder)
         kept.folder.mkdir(parents=True, exist_ok=True)

@@ -42,8 +42,8 @@ def replaced(path: Path) -> Iterator[Path]:
 
 def _sweep(folder: Path, suffix: str) -> None:
     for left in folder.glob(f"{TEMPORARY}*{suffix}"):
-        # Another process may be writing it now, or sweep it first.
-        with contextlib.suppress(FileNotFoundError):
+        # Another process may be writing it now, or sweep it first; it may be another user's.
+        with contextlib.suppress(OSError):
             if time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 left.unlink()
 

@@ -89,7 +89,13 @@ def begin(static: Static, still: Still, moving: Moving) -> Moving:
             f"{type(dynamics).__name__} does not carry batch statistics: train this network by GradientDescent, SGD or "
             "Optax, or leave out its batch normalisation"
         )
-    return moving._replace(state=state)
+    # Without weak types, which a loop's carry may lose on the way and a checkpoint has not.
+    return moving._replace(state=jax.tree.map(_strong, state))
+
+
+def _strong(leaf: Any) -> Array:
+    array = jnp.asarray(leaf)
+    return jnp.asarray(array, array.dtype) if array.weak_type else array
 
 
 def statistics(static: Static, still: Still, moving: Moving) -> PyTree:

@@ -140,14 +140,17 @@ def plan(name: str, profile: str, fields: dict[str, Any]) -> Plan:
 def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: Progress | None = None) -> Result:
     """The result of a plan: from the store where it has one and `fresh` is not asked for, else computed and kept.
 
-    What takes minutes leaves checkpoints beside the store's files: run again after an interruption, it goes on from
-    them. They are removed once the result is kept, and by `fresh`.
+    A run that is interrupted leaves checkpoints beside the store's files; asked for again, it goes on from them, and
+    its record says `resumed`. They are removed once the result is kept, and by `fresh`.
 
     Raises:
         StoreError: the run's file in the store is damaged, or cannot be written.
     """
     assay, config = plan.assay, plan.config
     stored = None if store is None or fresh else store.read(assay.name, plan.key)
+    checkpoints = None if store is None else store.checkpoints(assay.name, plan.key)
+    if checkpoints is not None and (fresh or stored is not None):
+        shutil.rmtree(checkpoints, ignore_errors=True)
     if stored is not None:
         with contextlib.suppress(OSError):  # another user's file
             os.utime(stored.path)
@@ -155,14 +158,12 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     _use_every_core()
     listening = contextlib.nullcontext() if progress is None else simulation.progress_to(progress)
     started, clock = datetime.now(UTC), time.perf_counter()
-    checkpoints = None if store is None else store.checkpoints(assay.name, plan.key)
-    if checkpoints is not None and fresh:
-        shutil.rmtree(checkpoints, ignore_errors=True)
     keeping = contextlib.nullcontext() if checkpoints is None else simulation.checkpoints_in(checkpoints)
-    with jax.enable_x64(assay.precision == "float64"), listening, keeping:
+    with jax.enable_x64(assay.precision == "float64"), listening, keeping as kept:
         data = assay.run(config)
     record = {
-        "seconds": time.perf_counter() - clock,
+        "seconds": time.perf_counter() - clock + (kept.earlier if kept else 0.0),
+        "resumed": bool(kept and kept.earlier),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "profile": plan.profile,

@@ -64,7 +64,7 @@ class Simulation:
 
     data: one variable per probe with dimensions (seed, *swept, step, ...), `time` (*swept, step) = the sum of the step
         sizes (with the axis seed where seeds differ in it), and `diverged` (seed, *swept): whether the final parameters
-        hold a number that is not finite.
+        or batch statistics hold a number that is not finite.
     params, state: the final parameters and dynamics' state; every leaf has the leading axes (seed, *swept).
     statistics: the final batch statistics, with the same leading axes; None for a network without.
     elapsed: the final time, (seed, *swept).
@@ -83,16 +83,25 @@ class Simulation:
     def select(self, **values: float) -> PerSeed[PyTree]:
         """The final parameters at one point of the swept hyper-parameters, ready to start another simulation.
 
+        Batch statistics belong to its problem: `select_statistics`.
+
         Raises:
             ValueError: a swept hyper-parameter is not given, or was not run at that value.
         """
+        return self._at(self.params, values)
+
+    def select_statistics(self, **values: float) -> PerSeed[PyTree]:
+        """The final batch statistics at one point of the swept hyper-parameters; `select` raises the same errors."""
+        return self._at(self.statistics, values)
+
+    def _at(self, tree: PyTree, values: Mapping[str, float]) -> PerSeed[PyTree]:
         if set(values) != set(self.swept):
             raise ValueError(f"select takes a value for each of {list(self.swept)}, got {list(values)}")
         for name, swept in self.swept.items():
             if values[name] not in swept:
                 raise ValueError(f"{name}={values[name]} was not run; there are {list(swept)}")
         point = tuple(swept.index(values[name]) for name, swept in self.swept.items())
-        return PerSeed(jax.tree.map(lambda leaf: leaf[(slice(None), *point)], self.params))
+        return PerSeed(jax.tree.map(lambda leaf: leaf[(slice(None), *point)], tree))
 
 
 def log_steps(steps: int, points: int) -> tuple[int, ...]:
@@ -197,7 +206,7 @@ def simulate(
     static = Static(build, frame, tuple((probes or {}).items()))
     strategy = choose(driver, lanes, static, still, moving, seeds)
     static = static._replace(lanes=strategy.lanes, mesh=strategy.mesh, straight=strategy.straight)
-    checkpoint = next_checkpoint(static, still, moving, steps, stops, first)
+    checkpoint = next_checkpoint(static._replace(mesh=None), still, moving, steps, stops, first, until)
     groups = _groups(still, moving, strategy)
     if resume is None:
         groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
@@ -211,30 +220,37 @@ def simulate(
         last = {name: r[:, :, -1] for name, r in records.items()}
         return until is not None and until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()})
 
-    kept = None if checkpoint is None else checkpoint.read([carried for _, carried in groups])
-    if kept is not None:
-        position, recorded = kept.position, kept.recorded
-        groups = [(held, carried) for (held, _), carried in zip(groups, kept.carried, strict=True)]
+    reached = None if checkpoint is None else checkpoint.read([carried for _, carried in groups])
+    if reached is not None:
+        position, recorded = reached.position, reached.recorded
+        groups = [(held, carried) for (held, _), carried in zip(groups, reached.carried, strict=True)]
         for records in recorded:  # so that a stop rule which counts has seen what it had seen
             over(records)
-    ended = position == steps or (kept is not None and kept.over)
-    while not ended:
-        clock = time.perf_counter()
-        wanted = min(position + length, steps)
-        end, due = _next_chunk(position, wanted, stops, each=until is not None)
-        moved = [advance(static, held, carried, position, end, due, slots) for held, carried in groups]
-        groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
-        records = jax.device_get(_joined([record for _, record in moved], seeds))
-        position = end
-        if listener is not None:
-            listener(position, steps, label)
-        if due:
-            recorded.append({name: r[:, :, : len(due)] for name, r in records.items()})
-        ended = position == steps or (bool(due) and over(recorded[-1]))
-        if checkpoint is not None:
-            checkpoint.offer(Reached(position, [carried for _, carried in groups], recorded, ended))
-        if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
-            length *= 2
+    ended = position == steps or (reached is not None and reached.over)
+    try:
+        while not ended:
+            clock = time.perf_counter()
+            wanted = min(position + length, steps)
+            end, due = _next_chunk(position, wanted, stops, each=until is not None)
+            moved = [advance(static, held, carried, position, end, due, slots) for held, carried in groups]
+            groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
+            records = jax.device_get(_joined([record for _, record in moved], seeds))
+            position = end
+            if listener is not None:
+                listener(position, steps, label)
+            if due:
+                recorded = [*recorded, {name: r[:, :, : len(due)] for name, r in records.items()}]
+            ended = position == steps or (bool(due) and over(recorded[-1]))
+            if checkpoint is not None:
+                reached = Reached(position, [carried for _, carried in groups], recorded, ended)
+                checkpoint.offer(reached)
+            if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
+                length *= 2
+    except KeyboardInterrupt:
+        # Single steps consume what they are given: after them there is nothing left to keep.
+        if checkpoint is not None and reached is not None and strategy.driver == "scan":
+            checkpoint.offer(reached, last=True)
+        raise
 
     if (problem.value if isinstance(problem, PerSeed) else problem).statistics is None:
         averages = None
@@ -242,7 +258,8 @@ def simulate(
         averages = [_lanes.all_lanes(_lanes.statistics, static, held, carried) for held, carried in groups]
         averages = _unflat(_joined(averages, seeds), sizes)
     final = _unflat(_joined([carried for _, carried in groups], seeds), sizes)
-    data = _dataset(recorded, [s for s in stops if s <= position], final.params, seed, seeds, swept, probes or {})
+    ends = final.params, averages
+    data = _dataset(recorded, [s for s in stops if s <= position], ends, seed, seeds, swept, probes or {})
     if recorded and bool((data["time"] == data["time"][0]).all()):
         data = data.assign_coords(time=data["time"][0].drop_vars("seed"))
     return Simulation(data, final.params, final.state, averages, final.time, position, swept)
@@ -410,7 +427,7 @@ def _joined(groups: list[PyTree], seeds: int) -> PyTree:
 def _dataset(
     recorded: list[dict[str, np.ndarray]],
     stops: Sequence[int],
-    params: PyTree,
+    ends: PyTree,
     seed: int,
     seeds: int,
     swept: Mapping[str, tuple[float, ...]],
@@ -431,6 +448,10 @@ def _dataset(
             data[name] = (("seed", *swept, "step", *own), values, {"long_name": words})
     if recorded:
         data = data.assign_coords(step=("step", list(stops), {"long_name": "steps taken"}))
-    finite = [np.isfinite(leaf).reshape(seeds, *sizes, -1).all(-1) for leaf in map(np.asarray, jax.tree.leaves(params))]
-    data["diverged"] = (("seed", *swept), ~np.logical_and.reduce(finite), {"long_name": "final parameters not finite"})
+    finite = [np.isfinite(leaf).reshape(seeds, *sizes, -1).all(-1) for leaf in map(np.asarray, jax.tree.leaves(ends))]
+    data["diverged"] = (
+        ("seed", *swept),
+        ~np.logical_and.reduce(finite),
+        {"long_name": "final parameters or batch statistics not finite"},
+    )
     return data

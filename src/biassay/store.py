@@ -39,6 +39,7 @@ _ENGINE = (
     "simulation.py",
     "_checkpoints.py",
     "_atomic.py",
+    "_identity.py",
     "stability",
     "dynamics",
     "probes",
