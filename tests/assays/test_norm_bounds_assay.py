@@ -250,6 +250,8 @@ def test_cifar_runs_from_the_archive_to_the_figure(data, tmp_path, monkeypatch):
     np.testing.assert_allclose(product.transpose(*found["cifar_ratio"].dims), found["cifar_ratio"], rtol=1e-9)
     assert (found["cifar_dense"].sel(cifar_decay=0.0) > found["cifar_dense"].sel(cifar_decay=0.003)).all()
     assert (found["cifar_train"].sel(cifar_decay=0.0) > 0.6).all()
+    for kind in ("dense", "sparse"):
+        assert (found[f"cifar_{kind}_gap"] > 2 * found[f"cifar_{kind}"]).all()
     assert [figure.name for figure in ASSAY.figures(found)][-1] == "cifar"
     assert [judged(name, found) for name in CLAIMS] == [judged(name, data) for name in CLAIMS]
 

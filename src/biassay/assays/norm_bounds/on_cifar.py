@@ -98,6 +98,8 @@ WORDS = {
     "sparse": "convolutional bound of the Rademacher complexity",
     "ratio": "dense bound / convolutional bound",
     "padding": "padding factor",
+    "dense_gap": "dense bound of the generalisation error",
+    "sparse_gap": "convolutional bound of the generalisation error",
 }
 
 
