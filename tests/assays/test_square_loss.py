@@ -18,7 +18,7 @@ from biassay.assays.square_loss import ASSAY, Config, balance, claims, noise, no
 from biassay.assays.square_loss.displacement import Remembering, at_rest, relative_displacement
 from biassay.assays.square_loss.networks import draw_digits, he_start, relu_network, smooth_network
 from biassay.problem import squared_error
-from biassay.references import rho_equilibrium
+from biassay.references import normalised_square_loss, rho_equilibrium
 from biassay.report import to_matplotlib
 from tiny_cifar import batches, write_archive
 
@@ -145,6 +145,26 @@ def test_the_flow_starts_at_one_and_falls_back_to_its_equilibrium(data):
     np.testing.assert_array_equal(data["margins_start"].isel(lam=0), data["margins_start"].isel(lam=-1))
 
 
+def test_the_risk_is_that_of_the_moments(data):
+    """Recorded from the network itself; another lambda in the formula misses."""
+    rho, of, lam = data["rho"].transpose("seed", "lam", "flow_time").values, claims.path_moments(data), data["lam"]
+    loss = (data["risk"] + lam * data["rho"] ** 2).transpose("seed", "lam", "flow_time").values
+    np.testing.assert_allclose(loss, normalised_square_loss(rho, of, claims.decays(data)), rtol=1e-10)
+    assert np.abs(loss / normalised_square_loss(rho, of, 2 * claims.decays(data)) - 1).max() > 1e-2
+
+
+def test_early_margins_are_neither_those_of_the_start_nor_the_same_for_every_lambda(data):
+    early = data["margins_early"]
+    assert (abs(early - data["margins_start"]).max("rank") > 1e-6).all()
+    assert (abs(early.isel(lam=0) - early.isel(lam=1)).max("rank") > 1e-9).all(), "the control is not 0 by construction"
+    apart = abs(early.isel(lam=0) - early.isel(lam=1)).max("rank")
+    assert (apart < 0.1 * abs(data["margins_end"].isel(lam=0) - data["margins_end"].isel(lam=1)).max("rank")).all()
+
+
+def test_the_direction_of_a_longer_v_is_slower_by_its_square(data):
+    np.testing.assert_allclose(data["wn_velocities"].isel(norm=-1), 1 - 1 / SMALL.long_norm**2, rtol=1e-9)
+
+
 def test_weight_normalisation_keeps_the_length_of_v(data):
     for norm in data["norm"].values:
         np.testing.assert_allclose(data["wn_norms"].sel(norm=norm), norm, rtol=1e-4)
@@ -179,6 +199,7 @@ ON_THE_SMALL_SIZE = {
     "rho-equilibrium": "holds",
     "loss-formula": "holds",
     "rho-from-margins": "holds",
+    "velocities-equal": "holds",
     "lm-equals-wn": "holds",
     "balance": "holds",
     "balance-law": "holds",
@@ -252,7 +273,7 @@ def test_margins_by_lambda():
         start = np.ones((4, 2, 1)) * np.array([0.5, 1.0, 1.5])
         axes = ("seed", "lam", "rank")
         return xr.Dataset(
-            {"margins_end": (axes, values), "margins_start": (axes, start)}, {"lam": [1e-3, 1e-4], "seed": range(4)}
+            {"margins_end": (axes, values), "margins_early": (axes, start)}, {"lam": [1e-3, 1e-4], "seed": range(4)}
         )
 
     for name in ("margins-equalise", "margins-equalise-least"):

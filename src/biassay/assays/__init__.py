@@ -443,6 +443,7 @@ CATALOGUE: dict[str, Entry] = {
             "rho-equilibrium",
             "loss-formula",
             "rho-from-margins",
+            "velocities-equal",
             "lm-equals-wn",
             "margins-equalise",
             "margins-equalise-least",

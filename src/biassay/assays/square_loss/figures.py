@@ -12,6 +12,7 @@ from .claims import (
     REBUILT_REGION,
     RHO_REGION,
     SPREAD_REGION,
+    VELOCITIES_REGION,
     decays,
     from_equilibrium,
     path_moments,
@@ -55,7 +56,7 @@ def _change(data: xr.Dataset) -> str:
     end = float(data["flow_time"][-1])
     of = data["mu"]
     change = abs(of.isel(flow_time=-1) / of.sel(flow_time=0.9 * end, method="nearest") - 1).median("seed")
-    return ", ".join(f"{float(change[k]):.1%} at λ = {lam:g}" for k, lam, _ in _lambdas(data))
+    return ", ".join(f"{100 * float(change[k]):.2g}% at λ = {lam:g}" for k, lam, _ in _lambdas(data))
 
 
 def scales(data: xr.Dataset) -> Figure:
@@ -173,9 +174,21 @@ def normalisation(data: xr.Dataset) -> Figure:
         name="normalisation",
         title="Weight normalization is the flow with Lagrange multipliers, if v has norm 1",
         caption="The direction of a longer v moves 1 / ‖v‖² times as fast, and the path is another one. At ‖v‖ = 1 the "
-        "velocities are equal; what is left comes from the kinks of relu, where the method has a low order and two "
-        f"paths that are close by may part. {BAND}",
+        "velocities at the same points are equal to rounding; what is left between two paths, each computed for "
+        "itself, comes from the kinks of relu, where the method has a low order and two paths that are close by may "
+        f"part. Points are not drawn below {floor:.1e}, the rounding. {BAND}",
         panels=(
+            Panel(
+                title="Velocities at the same points",
+                xlabel="",
+                ylabel="largest relative difference",
+                yscale="log",
+                series=tuple(
+                    Points([name] * own.size, np.maximum(own, floor), "every seed", role)
+                    for own, name, role in zip(data["wn_velocities"].values, names, looks, strict=True)
+                ),
+                region=VELOCITIES_REGION,
+            ),
             Panel(
                 title="Difference of ρ along the run",
                 xlabel="share of the run",

@@ -96,6 +96,11 @@ def margins(problem: Problem, params: Normalised) -> Float[Array, " n"]:
     return problem.y * problem.predict(params._replace(rho=jnp.ones_like(params.rho)), problem.x)
 
 
+def risk(problem: Problem, params: Normalised) -> Scalar:
+    """Mean squared error of the network itself, without the penalty."""
+    return problem.risk(params)
+
+
 def outputs(problem: Problem, params: Layers) -> Float[Array, " n"]:
     """Outputs y_n f_W(x_n)."""
     return problem.y * problem.predict(params, problem.x)

@@ -1,7 +1,7 @@
 """The flow of rho f_V under the square loss, by Lagrange multipliers and by weight normalization.
 
-Of every record the scale rho and the first two moments of the margins are kept, mu and M, and all margins at the start
-and at the end. The start is rho = 1 with layers of norm 1.
+Of every record the scale rho, the risk and the first two moments of the margins are kept, mu and M, and all margins at
+the start, early on and at the end. The start is rho = 1 with layers of norm 1.
 """
 
 from __future__ import annotations
@@ -18,11 +18,13 @@ from ...problem import Problem, squared_error
 from ...references import margin_moments
 from ...simulation import PerSeed, Simulation, simulate
 from .config import Config
-from .networks import draw_digits, he_start, margins, normalising_network, scale, scaled_network
+from .networks import draw_digits, he_start, margins, normalising_network, risk, scale, scaled_network
 
 Variables: TypeAlias = dict[str, tuple[Any, ...]]
 
 _PROBES = {"rho": scale, "margins": margins}
+_EARLY = 0.02
+"""t times the largest lambda at which no lambda has acted for long."""
 
 
 def stacked(trees: list[PyTree]) -> PyTree:
@@ -59,7 +61,7 @@ def lagrange_flow(config: Config) -> Variables:
         PerSeed(unit_start(config)),
         steps=steps,
         record=[*range(0, steps, config.every), steps],
-        probes=_PROBES,
+        probes={**_PROBES, "risk": risk},
         seeds=config.seeds,
         seed=config.seed,
         sweep={"decay": config.lams},
@@ -68,11 +70,18 @@ def lagrange_flow(config: Config) -> Variables:
     found = run.data["margins"].values
     of = margin_moments(found)
     own = ("seed", "lam")
+    early = np.abs(flow_times(config) - _EARLY / max(config.lams)).argmin()
     return {
         "rho": ((*own, "flow_time"), run.data["rho"].values, "scale ρ"),
         "mu": ((*own, "flow_time"), of.mean, "mean μ of the margins"),
         "M": ((*own, "flow_time"), of.square, "mean M of the squared margins"),
+        "risk": ((*own, "flow_time"), run.data["risk"].values, "mean squared error, without the penalty λ ρ²"),
         "margins_start": ((*own, "rank"), np.sort(found[:, :, 0]), "margins at the start, sorted"),
+        "margins_early": (
+            (*own, "rank"),
+            np.sort(found[:, :, early]),
+            f"margins at the time {_EARLY:g} / (largest λ), sorted",
+        ),
         "margins_end": ((*own, "rank"), np.sort(found[:, :, -1]), "margins at the end, sorted"),
         "forgetting": ("lam", config.time * np.array(config.lams), "T λ"),
     }
@@ -85,7 +94,11 @@ def flow_times(config: Config) -> np.ndarray:
 
 
 def weight_normalization(config: Config) -> Variables:
-    """The distance of weight normalization, with |v| = 1 and with |v| = `long_norm`, from the flow by multipliers."""
+    """How far weight normalization, with |v| = 1 and with |v| = `long_norm`, is from the flow by multipliers.
+
+    The velocities are compared at the same points, the start and the end of the flow by multipliers; the paths each run
+    for itself.
+    """
     x, y = binary_digits(config)
     start = unit_start(config)
     steps = round(config.short_time / config.short_dt)
@@ -124,5 +137,34 @@ def weight_normalization(config: Config) -> Variables:
     return {
         "wn_rho": (("norm", "seed", "short_time"), apart_rho, "difference of ρ from the flow by multipliers"),
         "wn_layers": (("norm", "seed"), np.max(between, axis=0), "largest difference of an entry of V at the end"),
+        "wn_velocities": (
+            ("norm", "seed"),
+            _velocities_apart(config, x, y, (start, multipliers.params)),
+            "largest relative difference of the velocities of ρ and of v / ‖v‖",
+        ),
         "wn_norms": (("norm", "seed", "layer"), held, "norm of v at the end"),
     }
+
+
+def _velocities_apart(config: Config, x: jax.Array, y: jax.Array, points: tuple[Normalised, ...]) -> np.ndarray:
+    """The largest difference of rho' and of (v / |v|)' at the points, over the largest entry, (norm, seed)."""
+    flow = LagrangeFlow(config.short_dt, config.lams[0])
+
+    def velocities(network: Any) -> Any:
+        return jax.jit(jax.vmap(lambda x, y, at: flow.velocity(Problem(network, x, y, squared_error), at)))
+
+    by_multipliers, by_weights = velocities(scaled_network), velocities(normalising_network)
+
+    def largest(values: Any) -> np.ndarray:
+        return np.abs(np.asarray(values)).reshape(config.seeds, -1).max(axis=1)
+
+    apart = np.zeros((2, config.seeds))
+    for point in points:
+        unit = jax.tree.map(lambda V: V / jnp.linalg.norm(V, axis=(-2, -1), keepdims=True), point.layers)
+        right = by_multipliers(x, y, point._replace(layers=unit))
+        for k, norm in enumerate((1.0, config.long_norm)):
+            found = by_weights(x, y, point._replace(layers=jax.tree.map(lambda V, norm=norm: norm * V, unit)))
+            # v' is orthogonal to v, so that v / |v| moves with v' / |v|.
+            pairs = zip((found.rho, *(v / norm for v in found.layers)), (right.rho, *right.layers), strict=True)
+            apart[k] = np.max([apart[k], *(largest(own - other) / largest(other) for own, other in pairs)], axis=0)
+    return apart
