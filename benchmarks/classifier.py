@@ -11,13 +11,13 @@ accelerator, float32 on a CPU. Ways:
 - *PyTorch, eager*: channels_last, autocast on an accelerator, fused SGD, cuDNN's own search for algorithms;
 - *PyTorch, compiled*: the same through `torch.compile`; on an accelerator also with its CUDA graphs.
 
-On a CPU PyTorch runs on one thread and on all of them, and its better number counts: threads that wait for one another
-cost it most on a busy machine.
+On a CPU PyTorch runs on one thread and on all of them, and the better of the two counts: threads that wait for one
+another cost it most on a busy machine.
 
 Before anything is timed the losses of biassay's and PyTorch's networks on one batch, at equal weights, are compared. On
 an accelerator whole epochs are timed; on a CPU `--steps` steps are, and the epoch is extrapolated from them: what
 `simulate` costs once, some tenths of a second, is extrapolated too, to biassay's disadvantage. The ways take turns;
-compilation is excluded; every number is the median over the repeats.
+compilation is excluded; every time is the median over the repeats, the rate of the matrix product the best of ten.
 
 Operations: two for every multiplication and addition of a convolution or the head, read off the program of a forward
 pass; three times as many for a step, as a gradient takes two products for each one (the first layer's takes one, the
@@ -280,6 +280,8 @@ def main() -> None:
     load, rate = os.getloadavg()[0], matrix_rate(work)
     ways = all_ways(work)
     differ = agreement(work) if len(ways) > 2 else None
+    if differ is not None and differ > (1e-4 if work.cpu else 0.05):
+        raise SystemExit(f"the two networks differ: their losses at equal weights by {differ:.1e}")
     taken: dict[tuple[str, int | None], list[float]] = {way: [] for way in ways}
     for run in ways.values():
         seconds(lambda run=run: run(steps))

@@ -1,11 +1,13 @@
 """Batch normalisation: PyTorch's numbers, and the update of the running statistics by hand."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from biassay.models import batch_norm
+from biassay.models import batch_norm, conv_norm, vgg
 from biassay.models.batch_norm import BatchNorm, Pass, Statistics
 
 B, SIDE, C = 3, 2, 4
@@ -92,3 +94,15 @@ def test_one_number_a_channel_is_refused(drawn):
     norm, before, _ = drawn
     with pytest.raises(ValueError, match="two numbers a channel"):
         batch_norm.train(norm, before, jnp.ones((1, 1, 1, C)))
+
+
+def test_another_number_of_statistics_is_refused():
+    init = functools.partial(vgg.init, classes=10, width=1 / 8, plan=((64,), (64,)))
+    params, statistics = init(jax.random.key(1))
+    x = jnp.zeros((2, 8, 8, 3))
+    with pytest.raises(ValueError, match="statistics of 1 batch norms, and more batch norms"):
+        vgg.predict(params, statistics[:1], x)
+    with pytest.raises(ValueError, match="statistics of 1 batch norms, and more batch norms"):
+        conv_norm.fold(params, statistics[:1])
+    with pytest.raises(ValueError, match="more than the 2 batch norms"):
+        conv_norm.fold(params, (*statistics, statistics[0]))

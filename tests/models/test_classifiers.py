@@ -33,8 +33,12 @@ def test_equal_arguments_give_the_same_functions_and_compile_once():
         traced.append(predict)
         return x
 
-    for _ in range(2):
-        count(classifier("resnet18", 10, width=0.5).predict, 1.0)
+    for same in (
+        classifier("resnet18", 10, width=0.5),
+        classifier("resnet18", 10, 0.5),
+        classifier("resnet18", classes=100),
+    ):
+        count(same.predict, 1.0)
     assert len(traced) == 1
     count(classifier("resnet18", 10, width=0.5, precision="bfloat16").predict, 1.0)
     assert len(traced) == 2

@@ -48,3 +48,14 @@ def test_the_networks_start_as_they_should():
     np.testing.assert_array_equal(layer.norm.shift, 0)
     assert all(bool((s.mean == 0).all() and (s.variance == 1).all()) for s in statistics)
     assert float(start.blocks[1].layers[0].convolution.std()) == pytest.approx((2 / (9 * 4)) ** 0.5, rel=0.1)
+
+
+def test_single_precision_whatever_the_context(x64):
+    """The same numbers, too."""
+    init = partial(vgg.init, classes=10, width=1 / 8, plan=((64,), (64,)))
+    double = jax.jit(init)(jax.random.key(1))
+    assert {leaf.dtype for leaf in jax.tree.leaves(double)} == {jnp.dtype("float32")}
+    with jax.enable_x64(False):
+        single = jax.jit(init)(jax.random.key(1))
+    for one, other in zip(jax.tree.leaves(double), jax.tree.leaves(single), strict=True):
+        np.testing.assert_array_equal(one, other)

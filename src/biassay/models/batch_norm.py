@@ -41,7 +41,7 @@ class Statistics(NamedTuple):
 
 def init(channels: int) -> BatchNorm:
     """Scale 1, shift 0."""
-    return BatchNorm(jnp.ones(channels), jnp.zeros(channels))
+    return BatchNorm(jnp.ones(channels, jnp.float32), jnp.zeros(channels, jnp.float32))
 
 
 def initial_statistics(params: PyTree) -> tuple[Statistics, ...]:
@@ -99,7 +99,9 @@ class Pass:
         self.after = []
 
     def __call__(self, norm: BatchNorm, x: Float[Array, "*n c"]) -> Float[Array, "*n c"]:
-        before = next(self._before)
+        before = next(self._before, None)
+        if before is None:
+            raise ValueError(f"there are statistics of {len(self.after)} batch norms, and more batch norms than that")
         y, after = train(norm, before, x) if self._training else (evaluate(norm, before, x), before)
         self.after.append(after)
         return y

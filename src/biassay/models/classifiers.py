@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
-from typing import Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
 import jax
 import jax.numpy as jnp
+from jax.typing import DTypeLike
 from jaxtyping import Array, PyTree
 
 from . import densenet, resnet, vgg
@@ -37,7 +38,6 @@ class Classifier(NamedTuple):
     train: Callable[..., tuple[Array, PyTree]]
 
 
-@cache
 def classifier(
     name: Name,
     classes: int,
@@ -45,7 +45,8 @@ def classifier(
     images: resnet.Stem = "cifar",
     precision: Precision = "float32",
 ) -> Classifier:
-    """The functions of one architecture. Equal arguments give the very same functions, so that they compile once.
+    """The functions of one architecture. `predict` and `train` are the very same functions wherever the form and the
+    precision are, as the parameters say the rest: they compile once.
 
     Args:
         name: of the architecture.
@@ -75,4 +76,9 @@ def classifier(
         "resnet50": partial(resnet.init, form=resnet.RESNET50, classes=classes, width=width, stem=images),
         "densenet40": partial(densenet.init, classes=classes, width=width),
     }[name]
-    return Classifier(jax.jit(start), partial(module.predict, dtype=dtype), partial(module.train, dtype=dtype))
+    return Classifier(jax.jit(start), _computing_in(module.predict, dtype), _computing_in(module.train, dtype))
+
+
+@cache
+def _computing_in(function: Callable[..., Any], dtype: DTypeLike) -> Callable[..., Any]:
+    return partial(function, dtype=dtype)

@@ -51,6 +51,9 @@ def fold(params: PyTree, statistics: Iterable[Statistics]) -> tuple[PyTree, tupl
     All running statistics become neutral (mean 0 and variance 1 - eps, so that no factor 1/sqrt(1 + eps) is left). A
     folded batch norm has scale 1, and its shift is the bias of the affine map, all of it; one that cannot be folded has
     scale a and shift b. Folding again changes nothing.
+
+    Raises:
+        ValueError: statistics of another number of batch norms.
     """
     before = iter(statistics)
     neutral = []
@@ -58,7 +61,10 @@ def fold(params: PyTree, statistics: Iterable[Statistics]) -> tuple[PyTree, tupl
     def folded(node: Any) -> Any:
         if not isinstance(node, (ConvNorm, BatchNorm)):
             return node
-        a, b = batch_norm.affine(node.norm if isinstance(node, ConvNorm) else node, next(before))
+        own = next(before, None)
+        if own is None:
+            raise ValueError(f"there are statistics of {len(neutral)} batch norms, and more batch norms than that")
+        a, b = batch_norm.affine(node.norm if isinstance(node, ConvNorm) else node, own)
         neutral.append(Statistics(jnp.zeros_like(a), jnp.full_like(a, 1 - EPS)))
         if isinstance(node, BatchNorm):
             return BatchNorm(a, b)
@@ -67,7 +73,10 @@ def fold(params: PyTree, statistics: Iterable[Statistics]) -> tuple[PyTree, tupl
             return ConvNorm(weight, None, BatchNorm(jnp.ones_like(a), b))
         return ConvNorm(weight, jnp.zeros_like(a), BatchNorm(jnp.ones_like(a), b + a * node.bias))
 
-    return jax.tree.map(folded, params, is_leaf=_is_unit), tuple(neutral)
+    network = jax.tree.map(folded, params, is_leaf=_is_unit)
+    if next(before, None) is not None:
+        raise ValueError(f"there are statistics of more than the {len(neutral)} batch norms of this network")
+    return network, tuple(neutral)
 
 
 def weights_in_order(params: PyTree, statistics: Iterable[Statistics]) -> tuple[Array, ...]:

@@ -56,8 +56,8 @@ def draw(key: Key[Array, ""], plan: PyTree) -> PyTree:
     leaves, structure = jax.tree.flatten(plan)
     sizes = {kind: [math.prod(leaf.shape) for leaf in leaves if isinstance(leaf, kind)] for kind in (Uniform, Normal)}
     uniform_key, normal_key = jax.random.split(key)
-    uniform = jax.random.uniform(uniform_key, (sum(sizes[Uniform]),), minval=-1.0)
-    normal = jax.random.normal(normal_key, (sum(sizes[Normal]),))
+    uniform = jax.random.uniform(uniform_key, (sum(sizes[Uniform]),), jnp.float32, minval=-1.0)
+    normal = jax.random.normal(normal_key, (sum(sizes[Normal]),), jnp.float32)
     pieces = {kind: iter(_cut(numbers, sizes[kind])) for kind, numbers in ((Uniform, uniform), (Normal, normal))}
 
     def drawn(leaf: Any) -> Any:
