@@ -78,8 +78,8 @@ run's 30 000.
   most $2 \cdot 10^{-4}$ on four seeds; on one they part, which we ascribe to the kinks of relu, by 0.019 in $V$ against
   the bound 0.001. It is the computed path that misses the bound, not the identity.
 - `margins-equalise-least` fails on one seed of five: one of its images has the margin 0 at both $\lambda$, all units
-  of a layer being dead for it, so that least over mean is 0 whatever $\lambda$. On the others it rises by 0.2 to 0.9; the
-  0.9 is that of a seed with such an image at the larger $\lambda$ alone.
+  of a layer being dead for it, so that least over mean is 0 whatever $\lambda$. On the others it rises by 0.2 to 0.9;
+  the 0.9 is that of a seed with such an image at the larger $\lambda$ alone.
 - `noise-needs-batch` is unclear: with weight decay mini-batches move over 1000 times as far per step as the full batch
   on every seed, but without it one seed still moves $2.9 \cdot 10^{-5}$ per step after 30 000 steps, above the
   $10^{-5}$ asked of the control, whose other seeds are below $2 \cdot 10^{-6}$.
