@@ -222,8 +222,8 @@ def dimensions(data: xr.Dataset) -> Figure | None:
         title="The error over the dimension",
         caption=(
             f"{data.attrs['base_size']} points. A theorem on the best approximation has the parameters that a tree "
-            f"needs grow like d − 1. Targets of more levels are harder, being composed more often; the mean "
-            f"|∇g| of a constituent is {', '.join(f'{s:.2f}' for s in slopes)} at d = {', '.join(map(str, d))}. {_SEEDS}"
+            f"needs grow like d − 1. Targets of more levels are harder, being composed more often; mean "
+            f"|∇g| of a constituent: {', '.join(f'{s:.2f}' for s in slopes)} at d = {', '.join(map(str, d))}. {_SEEDS}"
         ),
         panels=(
             Panel(
