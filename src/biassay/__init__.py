@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from .runs import run as run
     from .simulation import PerSeed as PerSeed
     from .simulation import Simulation as Simulation
+    from .simulation import checkpoints_in as checkpoints_in
     from .simulation import log_steps as log_steps
     from .simulation import progress_to as progress_to
     from .simulation import simulate as simulate
@@ -47,7 +48,7 @@ _HOMES = {
     "errors": ("StoreError", "UserError"),
     "problem": ("Batch", "Problem"),
     "runs": ("Result", "run"),
-    "simulation": ("PerSeed", "Simulation", "log_steps", "progress_to", "simulate"),
+    "simulation": ("PerSeed", "Simulation", "checkpoints_in", "log_steps", "progress_to", "simulate"),
     "stability": ("Stability", "label_noise_stability"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}

@@ -29,7 +29,11 @@ _ACCURACIES = ("train_accuracy", "test_accuracy")
 
 
 class Arm(NamedTuple):
-    """One run of every seed: where the layers start ("he", or all of norm `scale`), how they move, with which decay."""
+    """One run of every seed.
+
+    small: all layers start with the norm `scale` of the config, else with those of He's weights; normalised: how they
+    move; decay: of the weights, or of the scales of normalised layers.
+    """
 
     small: bool
     normalised: bool
@@ -92,7 +96,8 @@ def start(weights: list[np.ndarray], scale: float | None = None) -> PerSeed[Weig
 def dynamics(config: Config, arm: Arm) -> AbstractDynamics:
     """SGD with momentum on the weights; or on normalised layers, whose weights then move as fast at the start.
 
-    With W = r V a step lr G in W is a step (lr / r^2) r G in V, and of size lr <V, G> in r.
+    With W = r V a step lr G in W is a step (lr / r^2) r G in V, and of size lr <V, G> in r. The decay of normalised
+    layers is that of (decay / 2) sum_k r_k^2, as for plain weights, and not of rho^2.
     """
     c = config
     at = jnp.asarray([round(share * c.steps) for share in c.drops], jnp.int32)

@@ -2,7 +2,7 @@
 
 The demonstration by the paper's first author (https://github.com/pluskid/fitting-random-labels) trains this network,
 with 1 577 984 parameters, from Glorot's normal initialisation by SGD with momentum, and divides the step size by 10
-twice. Its wide residual network has batch normalisation, whose running statistics are no parameters; it is not here.
+twice. Its wide residual network is not here.
 Unlike there, the test labels are never corrupted.
 """
 

@@ -100,6 +100,6 @@ labels are not.
   does not measurably.
 - The full profile adds CIFAR-10 with a dense network of one hidden layer of 512 units without biases (1 577 984
   parameters), momentum and a step size that drops twice, as in the demonstration that the paper's first author
-  published. Its settings are drawn, and no claim is judged on them. One run has weight decay. Wide residual networks
-  need batch normalisation, whose running statistics are no parameters, and are not here.
+  published. Its settings are drawn, and no claim is judged on them. One run has weight decay. The wide residual network
+  of the demonstration is not here.
 """
