@@ -58,11 +58,11 @@ def test_nodes_are_standardized(smoothness):
 def test_constituents_have_the_frequencies_of_their_kind():
     analytic = np.concatenate([n.g.w.ravel() for level in c.tree(RNG(10_012), 32).levels for n in level])
     assert analytic.std() == pytest.approx(c.SCALE, rel=0.12)
-    smooth = [n.g for level in c.tree(RNG(10_013), 16, 2).levels for n in level]
+    smooth = [n.g for level in c.tree(RNG(10_013), 8, 2).levels for n in level]
     np.testing.assert_allclose(np.linalg.norm(smooth[0].w, axis=1), c.SCALE * np.arange(1, 65), rtol=1e-12)
     sizes = np.sqrt(np.mean([g.c**2 for g in smooth], axis=0))
     slope = np.polyfit(np.log(np.arange(1, 65)), np.log(sizes), 1)[0]
-    assert slope == pytest.approx(-2.5, abs=0.1)
+    assert slope == pytest.approx(-2.5, abs=0.15)
 
 
 def test_gradients_are_differences():

@@ -67,7 +67,7 @@ def test_the_sizes_of_the_specification():
     assert count(tree.init_dense(rng, (8, 56, 56, 56, 1))) == 6945
 
 
-@pytest.mark.parametrize(("d", "channels"), [(4, 1), (8, 4), (16, 2)])
+@pytest.mark.parametrize(("d", "channels"), [(4, 1), (16, 2)])
 def test_a_dense_network_contains_the_tree(d, channels):
     params = tree.init(np.random.default_rng(10_003), d, channels, 7)
     dense = tree.embed(params)
@@ -101,11 +101,11 @@ def test_what_no_edge_joins_does_not_interact():
 
 def test_starts_have_the_variances_asked_for():
     rng = np.random.default_rng(10_005)
-    params = tree.init(rng, 64, 4, 100)
+    params = jax.tree.map(np.asarray, tree.init(rng, 64, 4, 100))
     assert np.var(params[0].W) == pytest.approx(1.96 / 2, rel=0.05)
     assert np.var(params[1].W) == pytest.approx(1.96 / 8, rel=0.05)
     assert np.var(params[0].V) == pytest.approx(1 / 100, rel=0.05)
-    dense = tree.init_dense(rng, (50, 200, 100, 1))
+    dense = jax.tree.map(np.asarray, tree.init_dense(rng, (50, 200, 100, 1)))
     assert np.var(dense[0].weight) == pytest.approx(1.96 / 50, rel=0.05)
     assert np.var(dense[1].weight) == pytest.approx(1.96 / 200, rel=0.05)
     assert np.var(dense[2].weight) == pytest.approx(1 / 100, rel=0.3)
