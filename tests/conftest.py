@@ -1,7 +1,9 @@
 """Two host devices for every test, so that lanes are really split; double precision where a test asks for it."""
 
+import gc
 import os
 from collections.abc import Iterator
+from pathlib import Path
 
 import jax
 import pytest
@@ -14,6 +16,21 @@ def pytest_configure(config: pytest.Config) -> None:
     milliseconds. The nightly tests, and any run with XLA_FLAGS, compile as users do."""
     if "not nightly" in config.getoption("markexpr"):
         os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=1")
+
+
+_MANY_MAPPINGS = 30_000
+"""Linux gives a process 65,530 pieces of memory, and XLA takes several for every compiled program: without more of them
+it crashes."""
+
+
+@pytest.fixture(autouse=True, scope="module")
+def few_programs() -> Iterator[None]:
+    """Forgets the compiled programs of the modules before, once there are many."""
+    yield
+    mappings = Path("/proc/self/maps")
+    if mappings.exists() and mappings.read_bytes().count(b"\n") > _MANY_MAPPINGS:
+        jax.clear_caches()
+        gc.collect()
 
 
 @pytest.fixture
