@@ -40,7 +40,7 @@ def data():
 # --- the networks and their budgets -----------------------------------------------------------------------------------
 
 
-def test_the_numbers_of_parameters_are_those_of_the_specification():
+def test_the_numbers_of_parameters_are_those_printed():
     def counted(name, budget):
         hidden = hidden_units(name, 8, budget)
         return count(start(np.random.default_rng(0), name, 8, hidden))
@@ -203,7 +203,7 @@ def test_one_permutation_for_all_images_of_a_split():
     assert len(split.held_x) == SMALL.digits_validation + SMALL.digits_test
 
 
-def test_the_networks_on_the_digits_have_the_sizes_of_the_specification():
+def test_the_networks_on_the_digits_have_the_sizes_printed():
     rng = np.random.default_rng(0)
     found = {name: count(digits_part.network(name).start(rng)) for name in FULL.digits_networks}
     assert found == {"conv": 3706, "local": 13354, "dense": 3745, "shallow": 3760, "dense-wide": 31978}

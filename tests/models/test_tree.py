@@ -60,7 +60,7 @@ def test_the_literal_tree_by_strided_slices():
     assert np.abs(tree.predict(params, x) - by_slices(params, x[:, list(wrong_order(8))])).max() > 0.1
 
 
-def test_the_sizes_of_the_specification():
+def test_parameters_are_counted_by_hand():
     rng = np.random.default_rng(0)
     assert count(tree.init(rng, 8, 1, 32)) == 903
     assert count(tree.init(rng, 8, 4, 14)) == 921
@@ -83,20 +83,20 @@ def test_a_dense_network_contains_the_tree(d, channels):
 
 
 def test_what_no_edge_joins_does_not_interact():
-    """The mixed second difference of f in x_1 and x_3 vanishes at the first level: a leaf's outputs see its pair."""
+    """The first level alone: its first node reads coordinates 0 and 1, and no other."""
     params = tree.init(np.random.default_rng(10_004), 4, 3, 5)
-    leaves = (params[0],)
-    signal = points(4, 6)
+    x = points(4, 6)
 
-    def outputs(x):
-        m, i, _ = leaves[0].W.shape
-        hidden = np.tanh(np.einsum("miq,nmi->nmq", leaves[0].W, x.reshape(-1, m, i)) + leaves[0].b)
-        return np.einsum("mqo,nmq->nmo", leaves[0].V, hidden)
+    def change(levels, coordinate):
+        moved = x.at[:, coordinate].add(1.0)
+        return np.abs(tree.predict(levels, moved) - tree.predict(levels, x))
 
-    moved = signal + np.float32([0, 0, 1, 0])
-    change = np.abs(outputs(moved) - outputs(signal)).max(axis=(0, 2))
-    assert change[0] == 0
-    assert change[1] > 0.1
+    first_node = params[:1]
+    for joined in (0, 1):
+        assert change(first_node, joined).max() > 0.1
+    for apart in (2, 3):
+        assert change(first_node, apart).max() == 0
+        assert change(params, apart).max() > 0.01, "the root reads them all"
 
 
 def test_starts_have_the_variances_asked_for():

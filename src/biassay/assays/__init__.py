@@ -503,8 +503,8 @@ CATALOGUE: dict[str, Entry] = {
     "compositional-sparsity": Entry(
         module="biassay.assays.compositional_sparsity",
         sentence=(
-            "A network wired as its target is composed beats dense networks of its size; on other targets, or wired "
-            "wrongly, it loses."
+            "A network wired as its target is composed beats dense networks of its size; on a generic target, or "
+            "wired wrongly, it loses."
         ),
         claims=(
             "sparse-beats-shallow",

@@ -1,4 +1,4 @@
-"""Targets on R^d that are composed along a binary tree, and two that are not.
+"""Targets on R^d: composed along one binary tree, along none, and along every one.
 
     x ~ U[-sqrt 3, sqrt 3]^d (variance 1 a coordinate), d = 2^L
 
@@ -12,7 +12,7 @@ or of finite smoothness m, with 64 frequencies and a unit vector u_k of uniform 
     g(a, b) = sum_{k=1..64} k^-(m + 1/2) z_k cos(0.6 k u_k . (a, b) + p_k),      z_k ~ N(0, 1).
 
 `generic`: sum_{j=1..64} c_j cos(w_j . x + p_j), |w_j| = 2 of uniform direction: every coordinate interacts with every
-other. `ridge`: sin(2 u . x + 1/2), |u| = 1: composed, but along one direction.
+other. `ridge`: sin(2 u . x + 1/2), |u| = 1: one direction, composed along every tree (sums, and the sine at the root).
 
 All in NumPy, so that a new target compiles nothing.
 """

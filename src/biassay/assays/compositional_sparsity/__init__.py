@@ -1,13 +1,13 @@
 """Compositional sparsity: a network wired like its target, against dense networks of the same size.
 
 Targets on R^d, d = 2^L, composed of functions of two variables along a binary tree: h = (g(a, b) - mean) / deviation
-at every node. A network wired as the same tree approximates them without the curse of dimensionality, dense and shallow
-ones do not (Poggio, Mhaskar, Rosasco, Miranda, Liao 2017; Xu, Rangamani, Liao, Galanti, Poggio 2023). These are
-statements on the best approximation. Does training find it?
+at every node. A network wired as the same tree approximates them without the curse of dimensionality; shallow networks,
+in the worst case over such functions, do not (Poggio, Mhaskar, Rosasco, Miranda, Liao 2017; Xu, Rangamani, Liao,
+Galanti, Poggio 2023). These are statements on the best approximation. Does training find it?
 
 - `trees`: the tree against dense and shallow networks of as many parameters; with permuted coordinates, which make it
-  the wrong tree; on targets that are not composed along a tree; and a dense network that contains the tree, started at
-  random and at the tree itself;
+  the wrong tree; on a generic target, composed along no tree, and on a ridge, composed along every one; and a dense
+  network that contains the tree, started at random and at the tree itself;
 - `pixels`: convolutional, local and dense networks on the digits, the pixels in their places and permuted.
 
 Conventions: mean squared error relative to the target's variance; Adam, batches drawn with replacement, step sizes
@@ -35,8 +35,8 @@ def run(config: Config) -> xr.Dataset:
 ASSAY = Assay(
     name="compositional-sparsity",
     sentence=(
-        "A network wired as its target is composed beats dense networks of its size; on other targets, or wired "
-        "wrongly, it loses."
+        "A network wired as its target is composed beats dense networks of its size; on a generic target, or "
+        "wired wrongly, it loses."
     ),
     mathematics=MATHEMATICS,
     papers=("poggio2017why", "xu2023dynamics"),

@@ -64,7 +64,8 @@ PIXELS = (
     ),
     Claim(
         name="sharing-is-not-it",
-        says="Without sharing weights over positions the local network errs as the convolutional one does.",
+        says="Without sharing weights over positions the local network, of 3.6 times the parameters, errs as the "
+        "convolutional one does.",
         cite="poggio2017why",
         provenance="read",
         measure=lambda data: _difference(data, LOCAL, CONV),

@@ -126,8 +126,9 @@ def controls(data: xr.Dataset) -> Figure:
         name="controls",
         title="Where the advantage goes away",
         caption=(
-            f"{_center(data)}, {data.attrs['base_size']} points. Left: in “generic” all coordinates interact, “ridge” "
-            f"varies in one direction: neither has the tree in it. Right: the coordinates permuted so that no two "
+            f"{_center(data)}, {data.attrs['base_size']} points. Left: “generic”, in which all coordinates interact, "
+            f"is composed along no tree; “ridge” varies in one direction and is composed along every tree, so that no "
+            f"network should suffer. Right: the coordinates permuted so that no two "
             f"siblings stay together; the shaded region is the claim for tree-4. {_SEEDS}"
         ),
         panels=(
@@ -163,7 +164,7 @@ def structure(data: xr.Dataset) -> Figure | None:
         return _line(steps, list(errors(data, name, size=size, name="path").T), label, role)
 
     def ratio(name: str, label: str, role: Role) -> Points:
-        ratios = [errors(data, name, size=k) / errors(data, TREE, size=k) for k in n]
+        ratios = [errors(data, name, size=k, name="final") / errors(data, TREE, size=k, name="final") for k in n]
         return _points([str(k) for k in n], ratios, label, role)
 
     embedded, tree = (errors(data, name, size=size, name="path") for name in (EMBEDDED, TREE))
@@ -175,8 +176,8 @@ def structure(data: xr.Dataset) -> Figure | None:
             f"A dense network of width {width} ({parameters} parameters) is the tree for one choice of its weights. "
             f"Left: {size} points. Started at the trained tree it begins where the tree ended (to {apart:.0e} of the "
             f"error), so the gap to the random start is the work of training, not of what the network can express. "
-            f"Right: the shaded region is that of the claim. "
-            f"{_SEEDS}"
+            f"Right: errors at the end of training, where “training-keeps-the-tree” is judged; shaded is a factor 2 "
+            f"either way. “training-finds-the-tree” is judged at the best checkpoints. {_SEEDS}"
         ),
         panels=(
             Panel(
@@ -191,7 +192,7 @@ def structure(data: xr.Dataset) -> Figure | None:
                 ),
             ),
             Panel(
-                title="At the best checkpoint",
+                title="At the end of training",
                 xlabel="training points n",
                 ylabel="error / that of tree-4",
                 yscale="log",

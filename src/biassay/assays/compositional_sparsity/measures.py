@@ -6,6 +6,8 @@ not run is NaN.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -73,16 +75,27 @@ def largest(rows: list[np.ndarray]) -> np.ndarray:
     return rows[means.index(max(means))]
 
 
-def over_sizes(data: xr.Dataset, upper: str, lower: str, wiring: str = TRUE) -> np.ndarray:
-    """log10 of the ratio of two architectures' errors at the size, from `LEAST_SIZE` on, where it is largest.
+def smallest(rows: list[np.ndarray]) -> np.ndarray:
+    """The one with the smallest mean: where a control that should come out large everywhere is most in danger."""
+    return -largest([-row for row in rows])
 
-    wiring: of the upper one.
+
+def over_sizes(
+    data: xr.Dataset,
+    upper: str,
+    lower: str,
+    wiring: str = TRUE,
+    pick: Callable[[list[np.ndarray]], np.ndarray] = largest,
+) -> np.ndarray:
+    """log10 of the ratio of two architectures' errors at one size from `LEAST_SIZE` on.
+
+    wiring: of the upper one. pick: which size, the one of the largest ratio, or of the smallest for a control.
     """
     found = [
         log_ratio(errors(data, upper, size=n, wiring=wiring), errors(data, lower, size=n))
         for n in sizes(data, LEAST_SIZE)
     ]
-    return largest(found)
+    return pick(found)
 
 
 def over_cells(data: xr.Dataset, upper: str, lower: str) -> np.ndarray:
