@@ -188,8 +188,6 @@ def test_there_is_no_marked_effect_at_equal_forgetting_times():
     data = repeated(small_run("low-rank"))
     for name in ("batch-effect-size", "lr-effect-size"):
         assert claim(name).judge(data).outcome in ("fails", "unclear")
-    for what in ("batch", "lr"):
-        np.testing.assert_array_equal(claims.difference(what, "start")(data), 0)
 
 
 def test_a_real_effect_would_be_seen():
@@ -200,6 +198,16 @@ def test_a_real_effect_would_be_seen():
         verdict = claim(name).judge(data)
         assert verdict.outcome == "holds", verdict
     assert claim("epochs-confound").judge(data).outcome == "vacuous", "then it is no confound"
+
+
+@pytest.mark.parametrize("what", ["batch", "lr"])
+def test_a_difference_that_is_there_without_decay_too_is_no_effect_of_it(what):
+    data = repeated(small_run("low-rank")).copy(deep=True)
+    low, _ = claims.compared(data, what)
+    data["rank"] = data["rank"] - xr.where(data.run == low, 12.0, 0.0) * (data.steps > 0)
+    for name in (f"{what}-effect", f"{what}-effect-size"):
+        verdict = claim(name).judge(data)
+        assert (verdict.outcome, verdict.reason) == ("vacuous", "the control satisfies the claim too"), verdict
 
 
 def test_runs_that_do_not_learn_are_not_judged():
@@ -216,12 +224,55 @@ def test_a_bound_below_full_rank_on_a_network_that_learns_would_be_told():
     assert claim("bound-informative").judge(data).outcome == "holds"
 
 
+def two_decayed_runs(shares: tuple[float, float], trains: tuple[float, float]) -> xr.Dataset:
+    """One matrix of full rank 1000 and the batch size 1, three seeds alike; 2000 steps, without decay none forgotten.
+
+    shares: bound / full rank of the two decays; trains: their train accuracies.
+    """
+    bound, train = np.array([2001, *(1000 * share for share in shares)]), np.array([1.0, *trains])
+    return xr.Dataset(
+        {
+            "bound_of_rank": (("bound_batch", "bound_seed", "bound_decay", "bound_layer"), [[bound[:, None]] * 3]),
+            "bound_train": (("bound_batch", "bound_seed", "bound_decay"), [[train] * 3]),
+            "bound_full_rank": ("bound_layer", [1000]),
+        },
+        coords={"bound_batch": [1], "bound_step": np.arange(2001)},
+    )
+
+
+@pytest.mark.parametrize(
+    ("shares", "trains", "least", "outcome"),
+    [
+        ((0.6, 0.3), (0.98, 0.1), 0.6, "holds"),
+        ((0.6, 0.3), (0.98, 0.97), 0.3, "holds"),
+        ((1.2, 0.3), (0.98, 0.1), 1.0, "fails"),
+        ((2.001, 0.3), (0.98, 0.1), 1.0, "fails"),
+        ((0.6, 0.3), (0.5, 0.1), 1.0, "vacuous"),
+    ],
+)
+def test_the_least_bound_is_that_of_the_runs_that_learn(shares, trains, least, outcome):
+    data = two_decayed_runs(shares, trains)
+    np.testing.assert_allclose(claims.least_share(data), least)
+    assert claim("bound-informative").judge(data).outcome == outcome
+
+
+def test_where_nothing_is_forgotten_there_is_no_bound():
+    """Fewer steps than full rank: B (T + 1) lies below it and bounds nothing, since the start is not forgotten."""
+    data = two_decayed_runs((0.6, 0.3), (0.98, 0.98)).isel(bound_step=slice(600))
+    np.testing.assert_allclose(claims.bound_share(data).squeeze()[0], [1, 1, 0.3])
+
+
 def test_the_bound_is_above_the_rank_it_bounds():
     data = small_run("low-rank")
-    decayed = data.isel(bound_decay=slice(1, None))
-    assert (decayed.bound_rank <= decayed.bound_of_rank).all()
-    never = data.bound_of_rank.isel(bound_decay=0)
-    assert (never == SMALL.identity_steps + 1).all(), "without decay nothing is forgotten"
+    forgotten = data.bound_of_rank < data.bound_batch * data.sizes["bound_step"]
+    decayed = forgotten.isel(bound_decay=slice(1, None))
+    assert decayed.any(), "some run has a bound"
+    assert (data.bound_rank <= data.bound_of_rank).where(forgotten, True).all()
+    assert not forgotten.isel(bound_decay=0).any(), "without decay nothing is forgotten"
+    assert (claims.bound_share(data).isel(bound_decay=0) == 1).all()
+    # A replay of the decayed bound against the ranks without decay: there it is no bound.
+    replay = data.bound_of_rank.isel(bound_decay=-1).where(decayed.isel(bound_decay=-1))
+    assert (data.bound_rank.isel(bound_decay=0) > replay).any()
 
 
 def test_the_correlation_of_rank_and_accuracy():

@@ -409,8 +409,8 @@ CATALOGUE: dict[str, Entry] = {
     "low-rank": Entry(
         module="biassay.assays.low_rank",
         sentence=(
-            "SGD with weight decay lowers the rank of the weight matrices, the more the smaller the batch and the "
-            "larger the step size."
+            "SGD with weight decay lowers the rank of the weight matrices, and is said to lower it the more the "
+            "smaller the batch and the larger the step size."
         ),
         claims=(
             "bound-identity",

@@ -51,8 +51,8 @@ STEPS = ("steps", "equal_epochs", "equal_time", "equal_steps", "single_steps")
 ASSAY = Assay(
     name="low-rank",
     sentence=(
-        "SGD with weight decay lowers the rank of the weight matrices, the more the smaller the batch and the larger "
-        "the step size."
+        "SGD with weight decay lowers the rank of the weight matrices, and is said to lower it the more the smaller "
+        "the batch and the larger the step size."
     ),
     mathematics=MATHEMATICS,
     papers=("galanti2022rank", "chen2024ranktwo"),

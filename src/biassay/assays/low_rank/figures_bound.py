@@ -6,9 +6,9 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Figure, Line, Panel, Points, Role
-from .claims import LEARNED
+from .claims import LEARNED, bound_share, learned_with_decay
 
-ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth")
+ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth", "control")
 EPS = 0.05
 
 
@@ -64,36 +64,45 @@ def informative_bound(data: xr.Dataset) -> Figure:
         chosen = values.sel(bound_batch=batch).isel(bound_decay=slice(1, None))
         return chosen.transpose("bound_seed", "bound_decay").values.ravel()
 
-    ratio = (data.bound_of_rank / data.bound_full_rank).sel(bound_layer=2)
+    share = bound_share(data).sel(bound_layer=2)
     measured = (data.bound_rank / data.bound_full_rank).sel(bound_layer=2)
 
-    def panel(title: str, values: xr.DataArray, ylabel: str, region: tuple[float, float] | None) -> Panel:
+    def panel(
+        batches: np.ndarray, title: str, values: xr.DataArray, ylabel: str, region: tuple[float, float] | None
+    ) -> Panel:
         series = tuple(
-            Points(flat(data.bound_train, batch), flat(values, batch), f"B = {batch:g}", role)
-            for batch, role in zip(data.bound_batch.values, ROLES, strict=False)
+            Points(flat(data.bound_train, batch), flat(values, batch), f"B = {batch:g}", ROLES[i])
+            for i, batch in enumerate(batches)
         )
         return Panel(
             title=title,
             xlabel="train accuracy at the end",
             ylabel=ylabel,
-            series=(*series, Line([LEARNED, LEARNED], [0.01, 100], "learned", "reference")),
+            series=(*series, Line([LEARNED, LEARNED], [0.006, 1.7], "learned", "reference")),
             yscale="log",
             xlim=(0.0, 1.02),
-            ylim=(0.005, 200.0),
+            ylim=(0.005, 2.0),
             region=region,
             region_label="below full rank",
         )
 
-    below = bool(((ratio < 1) & (data.bound_train >= LEARNED)).isel(bound_decay=slice(1, None)).any())
+    below = bool(((share.isel(bound_decay=slice(1, None)) < 1) & learned_with_decay(data)).any())
+    # Two panels for as many batch sizes as there are roles.
+    shown = [data.bound_batch.values[i : i + len(ROLES)] for i in range(0, data.sizes["bound_batch"], len(ROLES))]
     learned = "Some run" if below else "No run"
     return Figure(
         name="informative",
         title="Where the bound says something, and where the network learns",
         caption=f"Every seed and weight decay above 0 of the normalised network, second hidden matrix, tolerance "
-        f"{EPS:g}. {learned} has both a bound below full rank and a train accuracy of {LEARNED}. Where no step of "
-        "the run is forgotten to the tolerance, the bound is drawn at what all its steps give: it is higher.",
-        panels=(
-            panel("Bound B k on the rank", ratio, "bound / full rank", (0.005, 1.0)),
-            panel("Measured rank", measured, "rank / full rank", None),
+        f"{EPS:g}. {learned} has both a bound below full rank and a train accuracy of {LEARNED}. A bound is "
+        "drawn at 1 where B k exceeds full rank, and where the start of the run is not forgotten to the tolerance, so "
+        "that there is none.",
+        panels=tuple(
+            one
+            for batches in shown
+            for one in (
+                panel(batches, "Bound B k on the rank", share, "bound / full rank", (0.005, 0.999)),
+                panel(batches, "Measured rank", measured, "rank / full rank", None),
+            )
         ),
     )

@@ -25,17 +25,18 @@ $$ \sigma_{m B k + 1} \;\le\; \Big( \sum_{j > m B k} \sigma_j^2 \Big)^{1/2} \;\l
 
 This is the statement that `bound-identity` and `bound-tail` check, in double precision, for every such $k$, at three
 times of every run. It needs no limit and no assumption on the loss. Without decay its right-hand side is
-$\lVert W_{T-k} \rVert_F$: no constraint.
+$\lVert W_{T-k} \rVert_F$, which does not shrink with $k$.
 
 Let $k_\epsilon$ be the first $k$ at which the right-hand side is at most $\epsilon \lVert W_T \rVert_F$. Then at most
 $m B k_\epsilon$ singular values of $W_T / \lVert W_T \rVert_F$ exceed $\epsilon$. At constant norm $k_\epsilon \approx
 \log(1/\epsilon) / (\eta \mu)$; the paper's theorem for long training has $\log(2/\epsilon)$ in its place.
 
-**When the bound says something.** It is below full rank $d$ only where $\eta \mu > B \log(1/\epsilon) / d$. On a
-network whose outputs do not depend on the size of its hidden matrices, a stationary norm means that a step turns a
-matrix by an angle of about $\sqrt{2 \eta \mu}$: decay that bounds the rank lets every batch turn the matrix far. Wider
-networks leave more room. `bound-informative` asks whether the run with the least
-bound learns at all.
+**When the bound says something.** At constant norm and small $\eta \mu$ it is below full rank $d$ only where
+$\eta \mu > B \log(1/\epsilon) / d$. Where the start of the run is not forgotten to $\epsilon$ there is no bound, and
+the trivial one, full rank, is taken. On a network whose outputs do not depend on the size of its hidden matrices, a stationary
+norm means that a step turns a matrix by an angle of about $\sqrt{2 \eta \mu}$: decay that bounds the rank lets every
+batch turn the matrix far. Wider networks leave more room. `bound-informative` asks for the least bound of the runs that
+learn, and is vacuous where no run with decay does.
 
 ## The number of forgetting times
 
@@ -47,10 +48,10 @@ batch sizes or two step sizes are compared:
   time $\eta T$ is equal: what is left of a difference is the size of the step and of the noise.
 
 Each run is recorded along the way and read at the step that a comparison asks for. Two claims about each comparison:
-whether the rank is lower at all (`batch-effect`, `lr-effect`; the interval lies below 0), and whether it is lower by a
-twentieth of full rank (`...-size`), whose control, the same runs without decay, shows how far ranks differ for no
-reason. `epochs-confound` and `steps-confound` hold where the difference at equal epochs or equal steps is large, and
-the same runs at equal $\eta \mu T$ do not show it.
+whether the rank is lower by one singular value of 64 (`batch-effect`, `lr-effect`), and whether it is lower by a
+twentieth of full rank (`...-size`). Their control is the same runs without decay. It shows how far ranks differ by
+chance near full rank, their ceiling; further down they may differ by more. `epochs-confound` and `steps-confound` hold
+where the difference at equal epochs or equal steps is large, and the same runs at equal $\eta \mu T$ do not show it.
 
 ## The rank
 
@@ -64,8 +65,14 @@ spectra.
   that can shows the accuracy beside the rank.
 - The bound needs momentum 0: a momentum buffer holds older gradients. With weight normalization the gradient in the
   direction is orthogonal to it and the factor of forgetting is another one, so that no bound is given there.
-- Ten classes need ten directions: with ten outputs a rank of two could not separate them by a linear head. The network
-  with one output is therefore judged apart. It says nothing of the first hidden matrix, which faces 64 inputs.
+- At the default configuration batch sizes and step sizes are compared at $\eta \mu T = 4.8$, before the ranks stand
+  still, while the theorem is about large $T$. The comparison at equal $\eta \mu T$ is ours, not the paper's.
+- The edge of one singular value is ours. It replaced an edge at 0, which no control of two equal runs could stay off;
+  at the default seeds both edges gave the same outcomes.
+- Rank two is a statement about a limit, and a finite run does not refute it: where `rank-two` fails, the rank is above
+  two after so many forgetting times. The tolerances, the network with one output and the choice of the hidden
+  matrices behind the first are ours. Fitting ten one-hot outputs may ask for more directions, so one output is judged
+  apart. It says nothing of the first hidden matrix, which faces 64 inputs.
 - The correlation of rank and test accuracy over the sweep is shown with its interval over seeds. It is not judged: runs
   of different decay and length differ in more than their rank.
 - Digits of 8x8 pixels and three hidden matrices of 64x64. CIFAR-10, in the protocol of the paper's published code but
