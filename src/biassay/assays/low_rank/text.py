@@ -33,10 +33,10 @@ $m B k_\epsilon$ singular values of $W_T / \lVert W_T \rVert_F$ exceed $\epsilon
 
 **When the bound says something.** At constant norm and small $\eta \mu$ it is below full rank $d$ only where
 $\eta \mu > B \log(1/\epsilon) / d$. Where the start of the run is not forgotten to $\epsilon$ there is no bound, and
-the trivial one, full rank, is taken. On a network whose outputs do not depend on the size of its hidden matrices, a stationary
-norm means that a step turns a matrix by an angle of about $\sqrt{2 \eta \mu}$: decay that bounds the rank lets every
-batch turn the matrix far. Wider networks leave more room. `bound-informative` asks for the least bound of the runs that
-learn, and is vacuous where no run with decay does.
+the trivial one, full rank, is taken. On a network whose outputs do not depend on the size of its hidden matrices, a
+stationary norm means that a step turns a matrix by an angle of about $\sqrt{2 \eta \mu}$: decay that bounds the rank
+lets every batch turn the matrix far. Wider networks leave more room. `bound-informative` asks for the least
+bound of the runs that learn, and is vacuous where no run with decay does.
 
 ## The number of forgetting times
 
