@@ -2,6 +2,7 @@
 
 import inspect
 import json
+import os
 from functools import partial
 
 import equinox as eqx
@@ -274,3 +275,10 @@ def test_assay_repeats_its_bits(name):
     first = small.run(name)
     small.run.cache_clear()
     assert small.run(name).identical(first)
+
+
+@pytest.mark.xdist_group("grouped")
+def test_groups_stay_together(request: pytest.FixtureRequest) -> None:
+    """The small run of an assay takes long: all tests of it must come to one process."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        assert request.node.nodeid.endswith("@grouped")

@@ -137,6 +137,6 @@ def test_as_a_problem_it_is_trained_without_samples():
     alone = conv_neuron.population_problem(truth[0], K)
     assert float(alone.risk(w[0])) == pytest.approx(float(conv_neuron.population_risk(w[0], truth[0], K)), rel=1e-15)
     np.testing.assert_array_equal(alone.gradient(w[0]), conv_neuron.population_gradient(w[0], truth[0], K))
-    assert alone.predict is conv_neuron.population_problem(truth[1], K).predict, "one program for one k"
+    assert alone.network is conv_neuron.population_problem(truth[1], K).network, "one program for one k"
     with pytest.raises(ValueError, match="k must be at least 1 patch, got 0"):
         conv_neuron.population_problem(truth[0], 0)
