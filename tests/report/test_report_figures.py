@@ -109,6 +109,16 @@ def test_a_log_axis_leaves_out_what_it_cannot_show() -> None:
     assert plot["layout"]["yaxis"]["range"] == pytest.approx([math.log10(low), math.log10(high)])
 
 
+def test_values_apart_by_rounding_alone_have_room_around_them() -> None:
+    for values in ([1.0, 1 + 2e-16], [0.0, 0.0], [-3.0, -3.0]):
+        low, high = limits(panel(Line([0, 1], values)))
+        assert high - low >= 0.1 * abs(values[0])
+        assert low < min(values) <= max(values) < high
+    low, high = limits(panel(Line([0, 1], [1.0, 1 + 1e-9])))
+    assert high - low < 1e-8
+    to_matplotlib(Figure(name="f", title="", caption="", panels=(panel(Field([0.0, 1], [2.0], [[1.0, 2]])),)))
+
+
 @pytest.mark.parametrize("region", [(-math.inf, 0.5), (0.5, math.inf), (-math.inf, math.inf), (0.2, 0.2)])
 @pytest.mark.parametrize("scale", ["linear", "log"])
 def test_the_region_is_shaded_up_to_its_ends(region: tuple[float, float], scale: str) -> None:

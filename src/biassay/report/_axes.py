@@ -101,12 +101,14 @@ def limits(panel: Panel) -> tuple[float, float]:
     if values.size == 0:
         return (0.1, 1.0) if log else (0.0, 1.0)
     low, high = float(values.min()), float(values.max())
-    if any(isinstance(series, Field) for series in panel.series):
+    # Values apart by rounding alone are one value, which needs room around it as any other does.
+    one = high - low <= 1e-12 * max(abs(low), abs(high))
+    if not one and any(isinstance(series, Field) for series in panel.series):
         return low, high
     if log:
         factor = max((high / low) ** 0.05, 1.15)
         return low / factor, high * factor
-    margin = 0.05 * (high - low) or 0.1 * abs(high) or 1.0
+    margin = (0.1 * abs(high) or 1.0) if one else 0.05 * (high - low)
     on_floor = low == 0 and any(isinstance(series, Bars) for series in panel.series)
     return (0.0 if on_floor else low - margin), high + margin
 
