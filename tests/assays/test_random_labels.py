@@ -13,7 +13,7 @@ from biassay.assays.random_labels import ASSAY, Config, claims, on_cifar, on_dig
 from biassay.assays.random_labels.config import parameter_count
 from biassay.claims import Claim
 from biassay.data import digits
-from biassay.dynamics import GradientDescent
+from biassay.dynamics import GradientDescent, StepDrops
 from biassay.errors import UserError
 from biassay.models import mlp
 from biassay.problem import Problem, cross_entropy
@@ -369,7 +369,7 @@ def test_the_cifar_network_has_the_published_number_of_parameters():
 
 
 def test_the_step_size_drops_twice():
-    schedule = on_cifar.StepDrops(0.01, jnp.array([150, 225]))
+    schedule = StepDrops(0.01, jnp.array([150, 225]))
     steps = np.array([0, 149, 150, 224, 225, 299])
     sizes = [float(schedule(jnp.asarray(step))) for step in steps]
     np.testing.assert_allclose(sizes, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
@@ -381,7 +381,7 @@ def test_a_scheduled_step_is_the_hand_written_one():
     x, y = jax.random.normal(jax.random.key(0), (8, 6)), jnp.arange(8) % 3
     problem = Problem(on_cifar.predict, x, y, cross_entropy)
     start = on_cifar.init(jax.random.key(1), (6, 5, 3))
-    rule = GradientDescent(on_cifar.StepDrops(0.1, jnp.array([1])), momentum=0.9, weight_decay=0.01)
+    rule = GradientDescent(StepDrops(0.1, jnp.array([1])), momentum=0.9, weight_decay=0.01)
     made, state = start, rule.init(problem, start)
     for _ in range(2):
         made, state = rule.step(problem, made, state, None)

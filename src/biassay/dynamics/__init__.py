@@ -32,6 +32,7 @@ from ._row_column import Kaczmarz as Kaczmarz
 from ._schedules import CosineDecay as CosineDecay
 from ._schedules import ExponentialDecay as ExponentialDecay
 from ._schedules import PowerDecay as PowerDecay
+from ._schedules import StepDrops as StepDrops
 from ._splitting import RelaxedSplitting as RelaxedSplitting
 from ._splitting import SplittingState as SplittingState
 from ._splitting import relaxed_splitting as relaxed_splitting

@@ -73,3 +73,23 @@ class CosineDecay(eqx.Module):
         # 0 / 0 is not taken when there are no steps.
         passed = jnp.where(count < self.steps, count / self.steps, 1.0)
         return self.start * (1 + jnp.cos(jnp.pi * passed)) / 2
+
+
+class StepDrops(eqx.Module):
+    """The step size k -> start * factor^(number of `drops` that are at most k).
+
+    For the `lr` of gradient, stochastic and steepest descent, and for Optax. Its numbers are leaves, so that they may
+    be swept, or differ from seed to seed.
+
+    Args:
+        start: the first step size.
+        drops: steps at which it is multiplied by `factor`.
+        factor: 0.1 by default.
+    """
+
+    start: Any
+    drops: Int[Array, " drops"]
+    factor: Any = 0.1
+
+    def __call__(self, count: Int[Array, ""]) -> Scalar:
+        return self.start * self.factor ** jnp.sum(count >= self.drops)

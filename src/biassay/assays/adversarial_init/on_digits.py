@@ -24,6 +24,7 @@ from ...dynamics import SGD
 from ...probes import distance, norm, test_accuracy, train_accuracy
 from ...problem import Batch, Problem, cross_entropy
 from ...simulation import PerSeed, simulate
+from .controls import norm_matched
 
 PAIRS = ("DA+M", "DA+L2", "M+L2")
 """The pairs of regularisers."""
@@ -151,16 +152,6 @@ def attainable(sets: Batch) -> np.ndarray:
 def augment(key: Key[Array, ""], x: Array) -> Array:
     """Normalised digits shifted by -1, 0 or +1 pixel along each axis; black comes in."""
     return augmentation.shift(key, x, reach=1, fill=digits.BLACK)
-
-
-def norm_matched(params: PyTree, target: PyTree) -> PyTree:
-    """Every leaf of `params` rescaled to the norm of the same leaf of `target`; a leaf of zeros stays."""
-
-    def matched(leaf: Array, other: Array) -> Array:
-        size = jnp.linalg.norm(leaf)
-        return leaf * jnp.where(size > 0, jnp.linalg.norm(other) / jnp.where(size > 0, size, 1), 1)
-
-    return jax.tree.map(matched, params, target)
 
 
 class Fitted:

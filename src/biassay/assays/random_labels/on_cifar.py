@@ -9,33 +9,20 @@ Unlike there, the test labels are never corrupted.
 from __future__ import annotations
 
 from itertools import pairwise
-from typing import Any
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
-from jaxtyping import Array, Float, Int, Key, Scalar
+from jaxtyping import Array, Float, Key
 
 from ...data import cifar10, pixel_noise
 from ...data.label_corruption import corrupt
-from ...dynamics import SGD
+from ...dynamics import SGD, StepDrops
 from .config import Config
 from .runs import Examples, Stream, keys, side_by_side, train
 
 Matrices = tuple[Float[Array, "fan_in fan_out"], ...]
-
-
-class StepDrops(eqx.Module):
-    """The step size k -> start * factor^(number of `drops` that are at most k)."""
-
-    start: Any
-    drops: Int[Array, " drops"]
-    factor: Any = 0.1
-
-    def __call__(self, count: Int[Array, ""]) -> Scalar:
-        return self.start * self.factor ** jnp.sum(count >= self.drops)
 
 
 def init(key: Key[Array, ""], sizes: tuple[int, ...]) -> Matrices:
