@@ -41,6 +41,7 @@ _ENGINE = (
     "_atomic.py",
     "_identity.py",
     "stability",
+    "complexity",
     "dynamics",
     "probes",
     "references",

@@ -56,6 +56,16 @@ def test_draws_in_batches_are_the_same_draws():
     assert noise_level(accuracy, params, jax.random.key(4)) != together
 
 
+def test_data_are_arguments_of_the_accuracy():
+    def kept(w, signs):
+        return positive(signs * w)
+
+    w = jnp.full(400, 0.5)
+    found = noise_level(kept, w, jax.random.key(3), data=(jnp.ones(400),))
+    assert found == noise_level(positive, w, jax.random.key(3))
+    assert not noise_level(kept, w, jax.random.key(3), data=(-jnp.ones(400),)).met, "all wrong: nothing can fall"
+
+
 def test_rescaling_layers_changes_sigma():
     rng = np.random.default_rng(0)
     x = jnp.asarray(rng.normal(size=(200, 5)), jnp.float32)

@@ -90,10 +90,11 @@ def find_noise_level(
 
 
 def noise_level(
-    accuracy: Callable[[PyTree], Scalar],
+    accuracy: Callable[..., Scalar],
     params: PyTree,
     key: Key[Array, ""],
     *,
+    data: tuple[PyTree, ...] = (),
     magnitude: bool = False,
     draws: int = 10,
     at_once: int | None = None,
@@ -105,9 +106,10 @@ def noise_level(
     """sigma, or with `magnitude` sigma', of a network: its mean accuracy over the draws falls by target +- tolerance.
 
     Args:
-        accuracy: params -> training accuracy, by JAX. Repeated calls with the same function compile once.
+        accuracy: (params, *data) -> training accuracy, by JAX. Repeated calls with the same function compile once.
         params: a pytree of floating arrays; all of them are perturbed, biases too.
         key: of the draws.
+        data: arrays that `accuracy` needs besides, such as the training items of one of several networks.
         magnitude: whether the noise goes with the parameters' magnitude.
         draws: Monte Carlo draws of the noise.
         at_once: draws evaluated side by side, all of them by default; fewer take less memory.
@@ -120,11 +122,11 @@ def noise_level(
         raise ValueError(f"draws and at_once must be at least 1, got {draws} and {at_once}")
     keys = jax.random.split(key, draws)
     kind = jnp.result_type(*jax.tree.leaves(params))
-    before = float(jax.jit(accuracy)(params))
+    before = float(jax.jit(accuracy)(params, *data))
 
     def fall(sigma: float) -> float:
         noisy = _mean_accuracy(
-            accuracy, at_once or draws, params, keys, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
+            accuracy, at_once or draws, params, data, keys, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
         )
         return before - float(noisy)
 
@@ -133,9 +135,10 @@ def noise_level(
 
 @partial(jax.jit, static_argnums=(0, 1))
 def _mean_accuracy(
-    accuracy: Callable[[PyTree], Scalar],
+    accuracy: Callable[..., Scalar],
     at_once: int,
     params: PyTree,
+    data: tuple[PyTree, ...],
     keys: Key[Array, " draws"],
     sigma: Float[Array, ""],
     magnitude: Bool[Array, ""],
@@ -146,6 +149,6 @@ def _mean_accuracy(
 
     def one(key: Key[Array, ""]) -> Scalar:
         # One draw for all parameters: one for each of them would take as long to compile as there are shapes.
-        return accuracy(unravel(w + deviation * jax.random.normal(key, w.shape, w.dtype)))
+        return accuracy(unravel(w + deviation * jax.random.normal(key, w.shape, w.dtype)), *data)
 
     return jnp.mean(jax.lax.map(one, keys, batch_size=at_once))
