@@ -125,6 +125,48 @@ class DenseNet(nn.Module):
         return self.head(self.features(x).mean((2, 3)))
 
 
+class PreActivation(nn.Module):
+    def __init__(self, c: int, k: int, stride: int, momentum: float, early: bool) -> None:
+        super().__init__()
+        self.early = early
+        self.norm = nn.BatchNorm2d(c, momentum=momentum)
+        self.first = unit(c, k, 3, stride, momentum=momentum)
+        self.second = nn.Conv2d(k, k, 3, padding=1, bias=False)
+        same = stride == 1 and c == k
+        self.shortcut = None if same else nn.Conv2d(c, k, 1, stride, bias=False)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = functional.relu(self.norm(x))
+        y = self.second(functional.relu(self.first(h)))
+        return y + (x if self.shortcut is None else self.shortcut(x if self.early else h))
+
+
+class WideResNet(nn.Module):
+    """early: the slip of a shortcut that branches off before the normalisation."""
+
+    def __init__(
+        self,
+        n: int,
+        widths: list[int],
+        classes: int,
+        momentum: float = 0.1,
+        last_stride: int = 2,
+        early: bool = False,
+    ) -> None:
+        super().__init__()
+        c = 16
+        parts: list[nn.Module] = [nn.Conv2d(3, c, 3, padding=1, bias=False)]
+        for k, stride in zip(widths, (1, 2, last_stride), strict=True):
+            for i in range(n):
+                parts.append(PreActivation(c, k, stride if i == 0 else 1, momentum, early))
+                c = k
+        self.body = nn.Sequential(*parts, nn.BatchNorm2d(c, momentum=momentum), nn.ReLU())
+        self.head = nn.Linear(c, classes)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(self.body(x).mean((2, 3)))
+
+
 def count(network: Callable[[], nn.Module]) -> int:
     """How many parameters a network has; none is allocated."""
     with torch.device("meta"):

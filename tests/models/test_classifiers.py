@@ -11,7 +11,7 @@ import pytest
 from biassay.models import classifiers
 from biassay.models.classifiers import classifier
 
-NAMES = {"vgg16": 14_728_266, "resnet18": 11_173_962, "resnet50": 23_520_842, "densenet40": 176_122}
+NAMES = {"vgg16": 14_728_266, "resnet18": 11_173_962, "resnet50": 23_520_842, "densenet40": 176_122, "wrn28-1": 369_498}
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -56,13 +56,29 @@ def test_images_of_imagenet_get_their_stem():
     assert jax.eval_shape(large.predict, *jax.eval_shape(large.init, jax.random.key(0)), x).shape == (2, 9)
 
 
+def test_images_in_parts_get_the_logits_of_all_at_once():
+    net = classifier("resnet18", 10, width=1 / 16)
+    params, _ = net.init(jax.random.key(0))
+    # Running statistics that are not those of the images: parts of a batch would otherwise look alike.
+    statistics = jax.tree.map(lambda leaf: leaf + 0.5, net.init(jax.random.key(1))[1])
+    x = jax.random.normal(jax.random.key(2), (7, 8, 8, 3))
+    whole = np.asarray(jax.jit(net.predict)(params, statistics, x))
+    for images in (3, 7):
+        parts = classifiers.in_parts(net.predict, images)
+        assert parts is classifiers.in_parts(net.predict, images)
+        np.testing.assert_allclose(jax.jit(parts)(params, statistics, x), whole, atol=1e-5 * np.abs(whole).max())
+    loops = [str(jax.make_jaxpr(classifiers.in_parts(net.predict, n))(params, statistics, x)) for n in (3, 7)]
+    assert ["scan" in loop for loop in loops] == [True, False]
+
+
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
         ({"name": "resnet34"}, "vgg16, resnet18, resnet50, densenet40"),
         ({"images": "mnist"}, "cifar, imagenet"),
         ({"precision": "float16"}, "float32, bfloat16"),
-        ({"name": "densenet40", "images": "imagenet"}, "only the form for cifar"),
+        ({"name": "densenet40", "images": "imagenet"}, "densenet40 has only the form for cifar"),
+        ({"name": "wrn28-1", "images": "imagenet"}, "wrn28-1 has only the form for cifar"),
     ],
 )
 def test_what_there_is_not_is_refused(wrong, words):

@@ -60,7 +60,7 @@ def test_a_kernel_acts_at_its_own_position():
     assert change(IMAGES) > 1e-3
 
 
-def test_the_sizes_of_the_specification():
+def test_the_networks_have_their_known_numbers_of_parameters():
     sizes = [sum(leaf.size for leaf in jax.tree.leaves(start(shared))) for shared in (True, False)]
     assert sizes == [3706, 13354]
 

@@ -51,6 +51,14 @@ def he_fan_out(shape: tuple[int, int, int, int]) -> Any:
     return Normal(shape, (2 / (side * side * k)) ** 0.5)
 
 
+def glorot_normal(shape: tuple[int, int]) -> Any:
+    """N(0, 2 / (fan_in + fan_out)) for a matrix (fan_in, fan_out).
+
+    X. Glorot and Y. Bengio, AISTATS 2010.
+    """
+    return Normal(shape, (2 / sum(shape)) ** 0.5)
+
+
 def draw(key: Key[Array, ""], plan: PyTree) -> PyTree:
     """The pytree with a float32 array in the place of every distribution; other leaves stay."""
     leaves, structure = jax.tree.flatten(plan)
