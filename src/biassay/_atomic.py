@@ -6,7 +6,10 @@ A process killed at any moment leaves the old file or the new one, never half.
 from __future__ import annotations
 
 import contextlib
+import functools
+import hashlib
 import os
+import platform
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,20 +17,25 @@ from pathlib import Path
 
 TEMPORARY = ".unfinished-"
 _STALE_SECONDS = 3600.0
+_swept: dict[tuple[Path, str], float] = {}
+"""When this process last looked for what is left over in a folder: looking through many files takes its time."""
+_swept: dict[Path, float] = {}
+"""Folder -> when this process last looked for what was left in it."""
 
 
 @contextlib.contextmanager
 def replaced(path: Path) -> Iterator[Path]:
     """A temporary file in the folder of `path`, which is made; on leaving the block it becomes `path`.
 
-    Where the block raises, nothing of it is left. What killed processes left in the folder an hour ago is removed.
+    Where the block raises, nothing of it is left. Now and then what killed processes left in the folder is removed.
 
     Raises:
         OSError: the file cannot be written, such as on a full disk.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(path.parent, path.suffix)
-    handle, name = tempfile.mkstemp(prefix=TEMPORARY, suffix=path.suffix, dir=path.parent)
+    if time.monotonic() - _swept.get(path.parent, -_STALE_SECONDS) >= _STALE_SECONDS:  # a large folder is slow to list
+        remove_unfinished(path.parent)
+    handle, name = tempfile.mkstemp(prefix=f"{TEMPORARY}{_home()}-{os.getpid()}-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -40,12 +48,38 @@ def replaced(path: Path) -> Iterator[Path]:
     _flush(path.parent)
 
 
-def _sweep(folder: Path, suffix: str) -> None:
-    for left in folder.glob(f"{TEMPORARY}*{suffix}"):
-        # Another process may be writing it now, or sweep it first; it may be another user's.
+def remove_unfinished(folder: Path) -> None:
+    """Removes what dead processes were writing in `folder`: those of this machine, and any file an hour old."""
+    _swept[folder] = time.monotonic()
+    for left in folder.glob(f"{TEMPORARY}*"):
+        # Another process may remove it first; it may be another user's.
         with contextlib.suppress(OSError):
-            if time.time() - left.stat().st_mtime > _STALE_SECONDS:
+            if _is_dead(left) or time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 left.unlink()
+
+
+def _is_dead(unfinished: Path) -> bool:
+    """Whether the process that was writing this file is known to be gone."""
+    home, _, rest = unfinished.name.removeprefix(TEMPORARY).partition("-")
+    number = rest.partition("-")[0]
+    if home != _home() or not number.isdecimal() or os.name == "nt":  # Windows has no harmless signal
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (OSError, OverflowError):
+        return False
+    return False
+
+
+@functools.cache
+def _home() -> str:
+    """The machine, and on it the space in which process numbers mean the same, as a hash: it names no one."""
+    space = ""
+    with contextlib.suppress(OSError):
+        space = os.readlink("/proc/self/ns/pid")
+    return hashlib.blake2b(f"{platform.node()} {space}".encode(), digest_size=4).hexdigest()
 
 
 def _flush(path: Path) -> None:

@@ -7,6 +7,7 @@ these. Its own `__post_init__` checks the ranges.
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 import numbers
@@ -36,7 +37,11 @@ def split(setting: str) -> tuple[str, str]:
 
 def fields(config: Any) -> dict[str, Any]:
     """The names and types of a config's fields (of an instance or of its class)."""
-    cls = config if isinstance(config, type) else type(config)
+    return dict(_fields(config if isinstance(config, type) else type(config)))
+
+
+@functools.cache
+def _fields(cls: Any) -> dict[str, Any]:
     hints = get_type_hints(cls)
     return {field.name: hints[field.name] for field in dataclasses.fields(cls)}
 
@@ -64,6 +69,19 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
     Raises:
         UserError: unknown field, a value of another type, or one that the config's own check refuses.
     """
+    fitted = fit(config, values)
+    try:
+        return dataclasses.replace(config, **fitted)  # pyright: ignore[reportType, reportCallIssue, reportArgumentType]
+    except ValueError as error:
+        raise UserError(" ".join(str(error).split())) from None
+
+
+def fit(config: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """`values` as the fields of `config` take them: plain Python values, lists as tuples.
+
+    Raises:
+        UserError: unknown field, or a value of another type.
+    """
     types_ = fields(config)
     fitted = {}
     for name, value in values.items():
@@ -72,10 +90,7 @@ def replace(config: Config, values: Mapping[str, Any]) -> Config:
             fitted[name] = _fit(value, types_[name])
         except ValueError:
             raise UserError(f"{name}={value!r}: {name} is {_name(types_[name])}") from None
-    try:
-        return dataclasses.replace(config, **fitted)  # pyright: ignore[reportType, reportCallIssue, reportArgumentType]
-    except ValueError as error:
-        raise UserError(" ".join(str(error).split())) from None
+    return fitted
 
 
 def canonical(config: Any) -> dict[str, Any]:

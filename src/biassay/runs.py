@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import platform
 import shutil
@@ -214,16 +215,20 @@ def latest(store: Store, skip: Collection[str] = ()) -> Shelf:
 
 def environment() -> dict[str, Any]:
     """What a result depends on beside its config: versions, platform, device. Nothing names a user or a host."""
-    libraries = {name: version(name) for name in ("biassay", "jax", "jaxlib", "numpy", "xarray")}
     devices = jax.devices()
     return {
         "python": platform.python_version(),
-        **libraries,
+        **_versions(),
         "platform": f"{platform.system()} {platform.machine()}",
         "cpus": _cores(),
         "device": devices[0].device_kind,
         "devices": len(devices),
     }
+
+
+@functools.cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in ("biassay", "jax", "jaxlib", "numpy", "xarray")}
 
 
 def _result(plan: Plan, data: xr.Dataset, record: dict[str, Any], path: Path | None, *, cached: bool) -> Result:
