@@ -23,6 +23,7 @@ LAYERS = (
     ("runs",),
     ("report",),
     ("store",),
+    ("index",),
     ("assays",),
     ("simulation",),
     ("_checkpoints",),
@@ -35,13 +36,13 @@ LAYERS = (
     ("problem",),
     ("assay",),
     ("claims", "figures"),
-    ("configs", "citations"),
+    ("configs", "citations", "_layout"),
     ("errors", "_atomic"),
 )
 """From the top to the bottom, folders as one name. A module imports from the layers below its own, or its own folder;
 names that share a layer do not know each other. What is below `problem` knows no JAX."""
 
-WITHOUT_JAX = ("claims", "figures", "cli", "terminal", "assays", "citations", "configs", "errors")
+WITHOUT_JAX = ("claims", "figures", "cli", "terminal", "assays", "citations", "configs", "errors", "index", "store")
 
 
 def modules() -> dict[str, Path]:

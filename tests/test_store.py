@@ -14,7 +14,7 @@ import pytest
 import xarray as xr
 
 import biassay
-from biassay import store as store_module
+from biassay import _layout
 from biassay.errors import StoreError, UserError
 from biassay.store import Store, check_folder, code_version, key, open_run
 
@@ -58,7 +58,7 @@ def test_data_and_record_come_back_exactly(tmp_path: Path, data: xr.Dataset) -> 
         name: v.dtype for name, v in data.variables.items()
     }
     assert stored.record == {
-        "seconds": 1.5, "config": {"labels": [0.1]}, "schema": store_module.SCHEMA, "assay": "coins", "key": "k",
+        "seconds": 1.5, "config": {"labels": [0.1]}, "schema": _layout.SCHEMA, "assay": "coins", "key": "k",
     }  # fmt: skip
     assert stored.path == path == tmp_path / "store" / "coins-k.nc"
     assert [file.name for file in path.parent.iterdir()] == ["coins-k.nc"]
@@ -105,7 +105,7 @@ def test_foreign_files_are_refused_in_one_line(
     store.write("coins", "k", data, {}).rename(store.path("coins", "other"))
     with pytest.raises(StoreError, match="holds another run than its name says"):
         store.read("coins", "other")
-    monkeypatch.setattr(store_module, "SCHEMA", store_module.SCHEMA + 1)
+    monkeypatch.setattr(_layout, "SCHEMA", _layout.SCHEMA + 1)
     with pytest.raises(StoreError, match="layout of another biassay version"):
         store.read("coins", "other")
 

@@ -17,8 +17,6 @@ from pathlib import Path
 
 TEMPORARY = ".unfinished-"
 _STALE_SECONDS = 3600.0
-_swept: dict[tuple[Path, str], float] = {}
-"""When this process last looked for what is left over in a folder: looking through many files takes its time."""
 _swept: dict[Path, float] = {}
 """Folder -> when this process last looked for what was left in it."""
 

@@ -22,6 +22,7 @@ from . import assays, configs, simulation
 from .assay import Assay
 from .claims import Verdict
 from .errors import StoreError, UserError, nearest
+from .index import OTHER_LAYOUT
 from .store import Store, check_folder, code_version, key, open_run
 
 if TYPE_CHECKING:
@@ -149,7 +150,7 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     """
     assay, config = plan.assay, plan.config
     stored = None if store is None or fresh else store.read(assay.name, plan.key)
-    checkpoints = None if store is None else store.checkpoints(assay.name, plan.key)
+    checkpoints = None if store is None else store.checkpoints(assay.name, plan.key, plan.code)
     if checkpoints is not None and (fresh or stored is not None):
         shutil.rmtree(checkpoints, ignore_errors=True)
     if stored is not None:
@@ -162,13 +163,15 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     keeping = contextlib.nullcontext() if checkpoints is None else simulation.checkpoints_in(checkpoints)
     with jax.enable_x64(assay.precision == "float64"), listening, keeping as kept:
         data = assay.run(config)
+    canonical, default = configs.canonical(config), configs.canonical(assay.profiles[plan.profile])
     record = {
         "seconds": time.perf_counter() - clock + (kept.earlier if kept else 0.0),
         "resumed": bool(kept and kept.earlier),
         "started": started.isoformat(timespec="seconds"),
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "profile": plan.profile,
-        "config": configs.canonical(config),
+        "config": canonical,
+        "changed": [name for name, value in canonical.items() if value != default[name]],
         "code": plan.code,
         "environment": environment(),
     }
@@ -192,23 +195,29 @@ def latest(store: Store, skip: Collection[str] = ()) -> Shelf:
     results: dict[str, Result] = {}
     damaged: list[StoreError] = []
     outdated: dict[str, str] = {}
-    for path in store.paths():
-        name = path.stem.rpartition("-")[0]
-        if name in results or name in skip:
+    for row in store.rows():
+        if row.assay in results or row.assay in skip:
             continue
-        try:
-            stored = open_run(path)
-        except StoreError as error:
-            damaged.append(error)
+        if row.code == OTHER_LAYOUT:
+            outdated.setdefault(row.assay, str(row.problem))
             continue
-        record = stored.record
+        if row.problem is not None:
+            damaged.append(StoreError(row.problem))
+            continue
         with contextlib.suppress(UserError):
-            made = plan(record["assay"], record["profile"], record["config"])
-            if made.key == record["key"]:
-                results[name] = _result(made, stored.data, record, path, cached=True)
-                continue
-        code = record["code"].partition("+")[0]
-        outdated.setdefault(name, f"{path} was computed by other code (biassay {code}): run {name} again")
+            if row.code == code_version(assays.find(row.assay).module):
+                try:
+                    stored = open_run(store.folder / row.name)
+                except StoreError as error:
+                    damaged.append(error)
+                    continue
+                record = stored.record
+                made = plan(row.assay, record["profile"], record["config"])
+                if made.key == row.key:
+                    results[row.assay] = _result(made, stored.data, record, stored.path, cached=True)
+                    continue
+        path, code = store.folder / row.name, row.code.partition("+")[0]
+        outdated.setdefault(row.assay, f"{path} was computed by other code (biassay {code}): run {row.assay} again")
     left = tuple(line for name, line in outdated.items() if name not in results)
     return Shelf(tuple(results.values()), tuple(damaged), left)
 

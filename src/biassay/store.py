@@ -16,18 +16,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
-
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from . import configs
 from ._atomic import replaced
+from ._layout import SCHEMA, content, packed, reason, unpacked
 from .errors import StoreError, UserError
+from .index import Index, Row
 
-SCHEMA = 1
-_RECORD = "biassay_record"
-_MARK = b"biassay run "
-_SEAL_BYTES = len(_MARK) + 20
+if TYPE_CHECKING:
+    import xarray as xr
+
 _PACKAGE = Path(__file__).parent
 # What can change the data of every assay: the engine. An assay's own folder is added to it, without what only speaks of
 # the data afterwards (claims.py, claims_of_a_part.py, ...). The command line, the store, the report and the claims'
@@ -86,7 +85,7 @@ def check_folder(folder: Path) -> None:
     try:
         there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     except OSError as error:
-        raise UserError(f"cannot write in {folder}: {_reason(error)}") from None
+        raise UserError(f"cannot write in {folder}: {reason(error)}") from None
     if not there.is_dir():
         raise UserError(f"cannot write in {folder}: {there} is not a folder")
     if not os.access(there, os.W_OK | os.X_OK, effective_ids=os.access in os.supports_effective_ids):
@@ -116,9 +115,10 @@ class Store:
         """Where the run `key` of `assay` is, or would be."""
         return self.folder / f"{assay}-{key}.nc"
 
-    def checkpoints(self, assay: str, key: str) -> Path:
-        """The folder in which the run `key` of `assay` leaves its checkpoints until it is written."""
-        return self.folder / "checkpoints" / f"{assay}-{key}"
+    def checkpoints(self, assay: str, key: str, code: str) -> Path:
+        """The folder in which the run `key` of `assay` leaves its checkpoints until it is written. The code's hash in
+        its name tells those that no process will ask for again."""
+        return self.folder / "checkpoints" / f"{assay}-{key}-{code.rpartition('+')[2]}"
 
     def read(self, assay: str, key: str) -> Stored | None:
         """The run `key` of `assay`, or None when there is none.
@@ -127,17 +127,28 @@ class Store:
             StoreError: the file is damaged, not one of ours, or of another schema.
         """
         path = self.path(assay, key)
-        if not path.exists():
-            return None
+        try:
+            if not path.exists():
+                return None
+        except OSError as error:
+            raise StoreError(f"cannot read {path}: {reason(error)}") from None
         stored = open_run(path)
         if (stored.record.get("assay"), stored.record.get("key")) != (assay, key):
             raise StoreError(f"{path} holds another run than its name says: delete it, or run with --fresh")
         return stored
 
+    def rows(self) -> list[Row]:
+        """What is known of every file of the store without reading its data, the one used last first.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
+        return Index(self.folder).rows()
+
     def paths(self) -> tuple[Path, ...]:
         """The files of the store, the one used last first."""
-        files = [path for path in self.folder.glob("*.nc") if not path.name.startswith(".")]
-        return tuple(sorted(files, key=lambda path: path.stat().st_mtime, reverse=True))
+        files = Index(self.folder).files()
+        return tuple(self.folder / file.name for file in sorted(files, key=lambda file: file.used, reverse=True))
 
     def write(self, assay: str, key: str, data: xr.Dataset, record: Mapping[str, Any]) -> Path:
         """Publishes data and record as one file, and removes what killed processes left behind.
@@ -147,68 +158,33 @@ class Store:
 
         Raises:
             StoreError: the file cannot be written, such as on a full disk; nothing of it is left.
+            ValueError: the data hold what a file cannot hold exactly, such as complex numbers.
         """
         path = self.path(assay, key)
         try:
             with replaced(path) as temporary:
-                save_run(temporary, data, {**record, "schema": SCHEMA, "assay": assay, "key": key})
-        # netCDF reports a failed write of its library, a full disk too, as a RuntimeError.
-        except (OSError, RuntimeError) as error:
-            raise StoreError(f"cannot write {path}: {_reason(error)}; make room or choose another --out") from None
+                save_run(temporary, data, {**record, "assay": assay, "key": key})
+        except OSError as error:
+            raise StoreError(f"cannot write {path}: {reason(error)}; make room or choose another --out") from None
+        Index(self.folder).add(path.name)
         return path
 
 
 def save_run(path: Path, data: xr.Dataset, record: Mapping[str, Any]) -> None:
-    """Writes a run to `path` in place: a netCDF4 file, then a seal. `Store.write` makes it atomic.
-
-    The seal is a mark and a hash of the bytes before it. NetCDF's readers stop before it and see an ordinary file.
+    """Writes a run to `path` in place. `Store.write` makes it atomic.
 
     Raises:
-        OSError, RuntimeError: the file cannot be written.
+        OSError: the file cannot be written.
+        ValueError: the data hold what a file cannot hold exactly.
     """
-    dtypes = {str(name): array.dtype.str for name, array in data.variables.items()}
-    plain = data.drop_encoding().assign_attrs({_RECORD: json.dumps({**record, "dtypes": dtypes}, allow_nan=False)})
-    for array in plain.variables.values():
-        if array.dtype.kind == "f":
-            array.encoding["_FillValue"] = None
-    plain.to_netcdf(path, engine="netcdf4", format="NETCDF4")
-    with path.open("r+b") as file:
-        seal = _seal(file.read())
-        file.write(seal)
+    path.write_bytes(packed(data, record))
 
 
 def open_run(path: Path) -> Stored:
     """Reads a run from `path`, whole.
 
-    The seal is checked first: the library under netCDF4 was seen to hang on files with damaged bytes.
-
     Raises:
         StoreError: the file is damaged, not one of ours, or of another schema.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise StoreError(f"cannot read {path}: {_reason(error)}") from None
-    body, seal = content[:-_SEAL_BYTES], content[-_SEAL_BYTES:]
-    if not seal.startswith(_MARK):
-        raise StoreError(f"{path} is cut short or was not written by biassay: delete it, or run with --fresh")
-    if seal != _seal(body):
-        raise StoreError(f"{path} is damaged: delete it, or run with --fresh")
-    with xr.open_dataset(path, engine="netcdf4", decode_times=False) as opened:
-        data = opened.load().drop_encoding()
-    record = json.loads(data.attrs.pop(_RECORD))
-    if record["schema"] != SCHEMA:
-        raise StoreError(f"{path} has the layout of another biassay version: delete it, or run with --fresh")
-    dtypes = record.pop("dtypes")
-    data = data.assign({name: data[name].astype(dtypes[name]) for name in data.data_vars})
-    data = data.assign_coords({name: data[name].astype(dtypes[name]) for name in data.coords})
+    data, record = unpacked(content(path), path)
     return Stored(data, record, path)
-
-
-def _seal(body: bytes) -> bytes:
-    return _MARK + hashlib.blake2b(body, digest_size=_SEAL_BYTES - len(_MARK)).digest()
-
-
-def _reason(error: BaseException) -> str:
-    text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return " ".join(str(text).split()) or type(error).__name__
