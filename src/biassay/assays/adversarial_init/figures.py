@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import xarray as xr
-from numpy.typing import ArrayLike
 
-from ...claims import bootstrap_interval
-from ...figures import Bars, Field, Figure, Panel, Points, Role, Series, quantile_band
+from ...figures import Field, Figure, Panel, Points, Role, Series, quantile_band
+from .figures_seeds import INTERVAL, bars, points
 
 WORDS = {
     "S0": "random start (S0)",
@@ -26,7 +25,6 @@ STARTS: tuple[tuple[str, str, Role], ...] = (
     ("S3", "adversarial start", "result"),
 )
 CLASSES: tuple[tuple[int, Role], ...] = ((-1, "result"), (1, "second"))
-INTERVAL = "bars: 95% bootstrap interval of the mean over seeds"
 PICTURES = {
     "random": "random initialisation",
     "C": "adversarial initialisation",
@@ -40,33 +38,13 @@ def figures(data: xr.Dataset) -> tuple[Figure, ...]:
     return _gap(data), _curves(data), _escape(data), _closeness(data), _toy_pictures(data), _toy_geometry(data)
 
 
-def _means(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over seeds and its interval, of values (seed, category); the mean alone where there is one seed."""
-    samples = np.asarray(values, float)
-    middle = samples.mean(0)
-    if len(samples) == 1:
-        return middle, middle, middle
-    low, high = np.transpose([bootstrap_interval(column) for column in samples.T])
-    return middle, low, high
-
-
-def _bars(values: xr.DataArray, names: tuple[str, ...], label: str = "", role: Role = "result") -> Bars:
-    middle, low, high = _means(values)
-    return Bars(names, middle, label, role, low, high)
-
-
-def _points(x: ArrayLike, values: xr.DataArray, label: str, role: Role) -> Points:
-    middle, low, high = _means(values)
-    return Points(x, middle, label, role, low, high)
-
-
 def _gap(data: xr.Dataset) -> Figure:
     setups = ("S0", "NC1", "NC2", "S2", "C")
 
     def panel(title: str, prefix: str) -> Panel:
         values = data[f"{prefix}test"].sel({f"{prefix}setup": list(setups)})
         return Panel(
-            title=title, xlabel="set-up", ylabel="test accuracy", series=(_bars(values, setups),), ylim=(0.0, 1.0)
+            title=title, xlabel="set-up", ylabel="test accuracy", series=(bars(values, setups),), ylim=(0.0, 1.0)
         )
 
     test = data.test
@@ -82,7 +60,7 @@ def _gap(data: xr.Dataset) -> Figure:
         compat="override",
     ).transpose("seed", "part")
     names = ("gap S0 - S2", "scale S0 - NC2", "labels NC2 - S2", "control S0 - NC1")
-    growth = tuple(_points(data.replication.values, _loss(data, setup), words, role) for setup, words, role in GROWTH)
+    growth = tuple(points(data.replication.values, _loss(data, setup), words, role) for setup, words, role in GROWTH)
     return Figure(
         name="bad-minimum",
         title="A start that has memorised random labels costs test accuracy",
@@ -96,7 +74,7 @@ def _gap(data: xr.Dataset) -> Figure:
                 title="What the MLP's gap is made of",
                 xlabel="part",
                 ylabel="loss of test accuracy",
-                series=(_bars(parts, names),),
+                series=(bars(parts, names),),
                 region=(0.12, np.inf),
                 region_label="claimed gap",
             ),
@@ -144,7 +122,7 @@ def _escape(data: xr.Dataset) -> Figure:
     test, worst_fit = [], []
     for start, words, role in STARTS:
         setups = [f"{start}[{name}]" for name in regularisers]
-        test.append(_points(names, data.test.sel(setup=setups), words, role))
+        test.append(points(names, data.test.sel(setup=setups), words, role))
         worst_fit.append(Points(names, data.train.sel(setup=setups).min("seed").values, words, role))
     return Figure(
         name="escape",
@@ -182,7 +160,7 @@ def _closeness(data: xr.Dataset) -> Figure:
                 title="Distance travelled, relative to the random start's",
                 xlabel="set-up",
                 ylabel="d(adv) / d(init)",
-                series=(_bars(chosen.d_adv / chosen.d_init, names),),
+                series=(bars(chosen.d_adv / chosen.d_init, names),),
                 region=(0.0, 0.15),
                 region_label="claimed for S2",
             ),
@@ -192,7 +170,7 @@ def _closeness(data: xr.Dataset) -> Figure:
 
 def _toy_pictures(data: xr.Dataset) -> Figure:
     def panel(setup: str, title: str) -> Panel:
-        points, labels = data.toy_points.values, data.toy_labels.values
+        places, labels = data.toy_points.values, data.toy_labels.values
         field = Field(
             data.x0.values,
             data.x1.values,
@@ -201,7 +179,7 @@ def _toy_pictures(data: xr.Dataset) -> Figure:
             (0.5,),
         )
         clouds = (
-            Points(points[labels == label, 0], points[labels == label, 1], f"class {label:+d}", role)
+            Points(places[labels == label, 0], places[labels == label, 1], f"class {label:+d}", role)
             for label, role in CLASSES
         )
         return Panel(title=title, xlabel="x0", ylabel="x1", series=(field, *clouds), equal_aspect=True)
@@ -227,7 +205,7 @@ def _toy_geometry(data: xr.Dataset) -> Figure:
                 title="Length of the decision boundary",
                 xlabel="set-up",
                 ylabel="length (heights of the window)",
-                series=(_bars(chosen.toy_length, tuple(setups)),),
+                series=(bars(chosen.toy_length, tuple(setups)),),
                 region=(0.0, 1.3),
                 region_label="claimed for S3[DA+M+L2]",
             ),
@@ -235,7 +213,7 @@ def _toy_geometry(data: xr.Dataset) -> Figure:
                 title="Disagreement with the Bayes line",
                 xlabel="set-up",
                 ylabel="fraction of the window",
-                series=(_bars(chosen.toy_disagreement, tuple(setups)),),
+                series=(bars(chosen.toy_disagreement, tuple(setups)),),
             ),
         ),
     )
