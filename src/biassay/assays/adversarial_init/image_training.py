@@ -51,8 +51,8 @@ def key(seed: int, stream: int) -> Key[Array, ""]:
 
 
 class Outcome(NamedTuple):
-    """What became of one set-up: where it ended, whether that is finite, and `fit` (accuracy on the labels trained on)
-    and `test` accuracy over the checks, dimension `epoch`."""
+    """What became of one set-up: where it ended, whether it diverged, and `fit` (accuracy on the labels trained on) and
+    `test` accuracy over the checks, dimension `epoch`, NaN where it diverged."""
 
     end: Weights
     diverged: bool
@@ -170,7 +170,8 @@ class Study:
         end = jax.tree.map(lambda leaf: leaf[0], Weights(simulation.params, simulation.statistics))
         recorded = simulation.data.isel(seed=0, drop=True)
         history = recorded[["fit", "test"]].drop_vars("time").assign_coords(step=recorded.step.values // epoch)
-        return Outcome(end, bool(recorded.diverged), history.rename(step="epoch"))
+        diverged = bool(recorded.diverged)
+        return Outcome(end, diverged, history.rename(step="epoch").where(not diverged))
 
     def pretrained(self, setup: str, items: ConfusionSet, labels: Int[Array, " c"]) -> Outcome:
         """Vanilla SGD on a confusion set from the random initialisation, until it fits."""
