@@ -18,8 +18,10 @@ PACKAGE = Path(biassay.__file__).parent
 LAYERS = (
     ("__main__",),
     ("cli",),
+    ("cli_sweep",),
     ("terminal",),
     ("__init__",),
+    ("sweeps",),
     ("runs",),
     ("report",),
     ("store",),
@@ -37,12 +39,26 @@ LAYERS = (
     ("assay",),
     ("claims", "figures"),
     ("configs", "citations", "_layout"),
+    ("workers",),
     ("errors", "_atomic"),
 )
 """From the top to the bottom, folders as one name. A module imports from the layers below its own, or its own folder;
 names that share a layer do not know each other. What is below `problem` knows no JAX."""
 
-WITHOUT_JAX = ("claims", "figures", "cli", "terminal", "assays", "citations", "configs", "errors", "index", "store")
+WITHOUT_JAX = (
+    "claims",
+    "figures",
+    "cli",
+    "cli_sweep",
+    "workers",
+    "terminal",
+    "assays",
+    "citations",
+    "configs",
+    "errors",
+    "index",
+    "store",
+)
 
 
 def modules() -> dict[str, Path]:

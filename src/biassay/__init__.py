@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from .simulation import simulate as simulate
     from .stability import Stability as Stability
     from .stability import label_noise_stability as label_noise_stability
+    from .sweeps import SweepResult as SweepResult
+    from .sweeps import sweep as sweep
 
 # Imported when first asked for, so that `biassay list` and `--help` need not wait for JAX.
 _HOMES = {
@@ -50,6 +52,7 @@ _HOMES = {
     "runs": ("Result", "run"),
     "simulation": ("PerSeed", "Simulation", "checkpoints_in", "log_steps", "progress_to", "simulate"),
     "stability": ("Stability", "label_noise_stability"),
+    "sweeps": ("SweepResult", "sweep"),
 }
 _MODULES = {name: module for module, names in _HOMES.items() for name in names}
 _FOLDERS = ("data", "dynamics", "models", "probes", "references")

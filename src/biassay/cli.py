@@ -1,4 +1,4 @@
-"""The command line: list, run, report and cite.
+"""The command line: list, run, sweep, report and cite.
 
 Everything a user asked for is checked before anything runs or is written. Exit codes: 0 finished, 1 a verdict is not
 the recorded one (`run --check`), 2 the user's mistake, told in one line, 130 interrupted. JAX is imported by `run` and
@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
-from . import assays, configs
+from . import assays, cli_sweep, configs
 from .citations import BIBTEX, bibtex
+from .cli_sweep import INTERRUPTED, Sweep
 from .errors import UserError, nearest
 
 if TYPE_CHECKING:
     from .runs import Plan, Result
     from .store import Store
 
-_INTERRUPTED = 130
 _VERDICT_KEYS = (
     "claim", "says", "cite", "provenance", "outcome", "value", "interval", "region", "n", "diverged", "control",
     "n_control", "recorded",
@@ -98,7 +98,7 @@ class Cite:
     """The assays; all of them when none is named."""
 
 
-_COMMANDS = {"list": List, "run": Run, "report": Report, "cite": Cite}
+_COMMANDS = {"list": List, "run": Run, "sweep": Sweep, "report": Report, "cite": Cite}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -110,6 +110,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             case Run() as asked:
                 with _data_sets_in(asked.data_dir):
                     return _run(asked)
+            case Sweep() as asked:
+                with _data_sets_in(asked.data_dir):
+                    return _sweep(asked)
             case Report() as asked:
                 return _report(asked)
             case Cite() as asked:
@@ -119,7 +122,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("biassay: interrupted", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     except BrokenPipeError:
         # The reader, such as `head`, has seen enough. Nothing more can be flushed to it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -129,7 +132,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- what was asked ---------------------------------------------------------------------------------------------------
 
 
-def _parsed(argv: Sequence[str]) -> List | Run | Report | Cite:
+def _parsed(argv: Sequence[str]) -> List | Run | Sweep | Report | Cite:
     if argv and not argv[0].startswith("-") and argv[0] not in _COMMANDS:
         raise UserError(f"there is no command {argv[0]!r}: {nearest(argv[0], _COMMANDS)}")
     heard = io.StringIO()
@@ -138,6 +141,7 @@ def _parsed(argv: Sequence[str]) -> List | Run | Report | Cite:
             return tyro.cli(
                 Annotated[List, tyro.conf.subcommand("list")]
                 | Annotated[Run, tyro.conf.subcommand("run")]
+                | Annotated[Sweep, tyro.conf.subcommand("sweep")]
                 | Annotated[Report, tyro.conf.subcommand("report")]
                 | Annotated[Cite, tyro.conf.subcommand("cite")],  # pyright: ignore[reportArgumentType]
                 prog="biassay",
@@ -275,7 +279,7 @@ def _run(asked: Run) -> int:
     if interrupted:
         kept = f"; kept: {', '.join(result.name for result in results)}" if results else ""
         print(f"biassay: interrupted{kept}", file=sys.stderr)
-        return _INTERRUPTED
+        return INTERRUPTED
     from .terminal import changed
 
     differing = [changed(result.name, v) for result in results for v in result.verdicts if not v.as_recorded]
@@ -283,6 +287,13 @@ def _run(asked: Run) -> int:
         print("biassay: " + "\nbiassay: ".join(differing), file=sys.stderr)
         return 1
     return 0
+
+
+def _sweep(asked: Sweep) -> int:
+    _keep_products_on_one_core()
+    _keep_compiled_programs()
+    with _terminated_like_interrupted(), _warnings_in_one_line():
+        return cli_sweep.run(asked)
 
 
 def _execute(asked: Run, plans: list[Plan], store: Store, results: list[Result]) -> None:

@@ -3,5 +3,6 @@
 from ._matplotlib import save_figure, to_matplotlib
 from ._plotly import to_plotly
 from ._site import Reportable, write_site
+from ._words import duration
 
-__all__ = ["Reportable", "save_figure", "to_matplotlib", "to_plotly", "write_site"]
+__all__ = ["Reportable", "duration", "save_figure", "to_matplotlib", "to_plotly", "write_site"]

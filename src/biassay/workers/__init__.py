@@ -5,8 +5,8 @@ from its innocent neighbours, and replaces what broke. Nothing here knows what i
 """
 
 from ._dask import dask_workers, slurm_workers
-from ._items import Answer, Failed, Finished
-from ._local import LocalWorkers
+from ._items import Answer, Failed, Finished, failure
+from ._local import LocalWorkers, cores
 from ._packing import Packing, remaining
 from ._pool import Death, WorkerError, Workers
 from ._supervise import supervise
@@ -20,7 +20,9 @@ __all__ = [
     "Packing",
     "WorkerError",
     "Workers",
+    "cores",
     "dask_workers",
+    "failure",
     "remaining",
     "slurm_workers",
     "supervise",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future, wait
 from dataclasses import dataclass
 from typing import Any
@@ -38,7 +38,7 @@ def supervise(
     *,
     known: Callable[[Any], Answer | None],
     packing: Packing | None = None,
-) -> Iterator[Answer]:
+) -> Generator[Answer, None, None]:
     """Computes `function(item)` for every item, and yields what became of each in the order in which they end.
 
     Args:
