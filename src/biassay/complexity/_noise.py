@@ -112,7 +112,8 @@ def noise_level(
         data: arrays that `accuracy` needs besides, such as the training items of one of several networks.
         magnitude: whether the noise goes with the parameters' magnitude.
         draws: Monte Carlo draws of the noise.
-        at_once: draws evaluated side by side, all of them by default; fewer take less memory.
+        at_once: draws evaluated side by side, all of them by default; fewer take less memory. The draws themselves,
+            `draws` times the parameters, are kept from the first sigma to the last.
         target, tolerance, upper, halvings: as in `find_noise_level`.
 
     Raises:
@@ -120,17 +121,25 @@ def noise_level(
     """
     if draws < 1 or (at_once is not None and at_once < 1):
         raise ValueError(f"draws and at_once must be at least 1, got {draws} and {at_once}")
-    keys = jax.random.split(key, draws)
-    kind = jnp.result_type(*jax.tree.leaves(params))
+    leaves = jax.tree.leaves(params)
+    kind = jnp.result_type(*leaves)
+    noise = _draws(jax.random.split(key, draws), sum(jnp.size(leaf) for leaf in leaves), kind)
     before = float(jax.jit(accuracy)(params, *data))
 
     def fall(sigma: float) -> float:
         noisy = _mean_accuracy(
-            accuracy, at_once or draws, params, data, keys, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
+            accuracy, at_once or draws, params, data, noise, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
         )
         return before - float(noisy)
 
     return find_noise_level(fall, target=target, tolerance=tolerance, upper=upper, halvings=halvings)
+
+
+@partial(jax.jit, static_argnums=(1, 2))
+def _draws(keys: Key[Array, " draws"], size: int, kind: jnp.dtype) -> Float[Array, "draws {size}"]:
+    """Standard normal draws for all parameters as one vector: one draw for each of them would take as long to compile
+    as there are shapes."""
+    return jax.vmap(lambda key: jax.random.normal(key, (size,), kind))(keys)
 
 
 @partial(jax.jit, static_argnums=(0, 1))
@@ -139,16 +148,11 @@ def _mean_accuracy(
     at_once: int,
     params: PyTree,
     data: tuple[PyTree, ...],
-    keys: Key[Array, " draws"],
+    noise: Float[Array, "draws size"],
     sigma: Float[Array, ""],
     magnitude: Bool[Array, ""],
 ) -> Scalar:
     """The mean accuracy over the draws. Compiled once for an accuracy: sigma, and which noise it is of, are data."""
     w, unravel = ravel_pytree(params)
     deviation = jnp.where(magnitude, jnp.sqrt((sigma * w) ** 2 + E**2), sigma)
-
-    def one(key: Key[Array, ""]) -> Scalar:
-        # One draw for all parameters: one for each of them would take as long to compile as there are shapes.
-        return accuracy(unravel(w + deviation * jax.random.normal(key, w.shape, w.dtype)), *data)
-
-    return jnp.mean(jax.lax.map(one, keys, batch_size=at_once))
+    return jnp.mean(jax.lax.map(lambda z: accuracy(unravel(w + deviation * z), *data), noise, batch_size=at_once))

@@ -33,10 +33,11 @@ import xarray as xr
 from ...assay import Assay
 from ...data import digits
 from ...models import mlp, small_cnn
-from . import on_digits, toy
+from . import complexity_of_minima, on_digits, toy
 from .claims import CLAIMS
 from .config import FULL, Config
 from .figures import figures
+from .on_images import images_study
 from .text import MATHEMATICS
 
 REGULARISERS = ("none", "M", "L2", "DA", *on_digits.PAIRS, "DA+M+L2")
@@ -109,7 +110,10 @@ def run(config: Config) -> xr.Dataset:
 
     Raises:
         ValueError: a confusion set cannot be fitted, as equal copies carry different labels.
+        UserError: image data sets are asked for and cannot be had.
     """
+    # The images come first: where they cannot be had, that is told before anything is trained.
+    images = [images_study(config)] if config.image_data_sets else []
     settings = _mlp_settings(config)
     data = on_digits.splits(settings, config.train, config.test)
     sizes = (math.prod(data.x.shape[2:]), config.width, config.width, digits.CLASSES)
@@ -122,14 +126,17 @@ def run(config: Config) -> xr.Dataset:
     first = on_digits.drawn_sets(settings, data, np.zeros_like(draws))
     too_few_erased = replace(settings, fraction=config.colliding_fraction)
     colliding = on_digits.drawn_sets(too_few_erased, data, np.zeros_like(draws))
-    main = on_digits.every_setup(study, sets)
+    runs = on_digits.every_run(study, sets)
+    main = on_digits.measured(study, runs)
+    minima = complexity_of_minima.of_minima(study, runs)
     half = max(config.replication // 2, 1)
     lower = on_digits.replicated(study, on_digits.first_copies(sets, config.replication, half))
 
     settings = _cnn_settings(config)
     data = jax.tree.map(lambda leaf: leaf[: settings.seeds], data)
     cnn_sets, _ = on_digits.confusion_sets(settings, data)
-    cnn = on_digits.every_setup(on_digits.Study(conv, settings, data), cnn_sets).drop_dims(("curve", "epoch"))
+    study = on_digits.Study(conv, settings, data)
+    cnn = on_digits.measured(study, on_digits.every_run(study, cnn_sets))
     cnn = cnn.rename({name: f"cnn_{name}" for name in (*cnn.data_vars, "setup", "seed")})
     higher = main[["test", "fit"]].sel(setup=list(on_digits.REPLICATED))
     both = xr.concat([lower, higher], "replication", join="exact").assign_coords(replication=[half, config.replication])
@@ -139,10 +146,13 @@ def run(config: Config) -> xr.Dataset:
                 attainable=("seed", on_digits.attainable(first)),
                 attainable_colliding=("seed", on_digits.attainable(colliding)),
                 draws=("seed", draws),
+                curve_test=on_digits.curves(runs),
             ),
+            minima,
             both.rename(test="replicated_test", fit="replicated_fit", setup="replicated"),
             cnn,
             toy.toy_study(_toy_settings(config)),
+            *images,
         ],
         join="exact",
         compat="no_conflicts",
@@ -156,7 +166,7 @@ def _described(data: xr.Dataset) -> xr.Dataset:
         if f"cnn_{name}" in data:
             data[f"cnn_{name}"].attrs["long_name"] = f"CNN: {words}"
     for name in data.data_vars:
-        data[name].attrs["units"] = UNITS.get(str(name).removeprefix("cnn_"), "1")
+        data[name].attrs["units"] = UNITS.get(str(name).removeprefix("cnn_").removeprefix("image_"), "1")
     return data
 
 
@@ -174,6 +184,13 @@ LONG_NAMES = {
     "epochs": "epochs trained",
     "hit": "first check at which every seed fits all it is trained on",
     "curve_test": "test accuracy at the checks",
+    "measure": "complexity measure",
+    "equation": "number of the measure's equation in arXiv 1912.02178",
+    "complexity": "complexity measure on the training images with their true labels, as printed by its public code",
+    "margin": "10th percentile of the margin on the training images",
+    "sigma": "standard deviation of the noise at which the train accuracy falls by 0.1",
+    "magnitude_sigma": "the same for noise in proportion to each parameter",
+    "without_margin": "seeds that do not interpolate the true labels and so have no margin",
     "attainable": "attainable accuracy on the first confusion set drawn",
     "draws": "confusion sets drawn until one could be fitted",
     "attainable_colliding": "attainable accuracy on a confusion set with too few entries erased",

@@ -1,19 +1,23 @@
-"""How complex a found minimum is: every measure of `biassay.complexity` of one trained network, in double precision.
+"""How complex the found minima are: every measure of `biassay.complexity` of every network, in double precision.
 
-With w the parameters and w_0 the *random* initialisation, the reference of every distance; g the 10th percentile of
-the margin on the m training items; sigma and sigma' the standard deviations of the noise that w bears.
+With w the parameters and w_0 the *random* initialisation, the reference of every distance whatever the start; g the
+10th percentile of the margin on the m training items; sigma and sigma' the standard deviations of the noise at which
+the train accuracy falls by 0.1. All networks of a seed get the same draws of the noise.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+import xarray as xr
 from jaxtyping import Array, Float, Int, Key, Num, PyTree, Scalar
+from threadpoolctl import threadpool_limits
 
 from ...complexity import (
     EQUATIONS,
@@ -27,7 +31,9 @@ from ...complexity import (
     path_sum,
     product_measures,
 )
+from ...models.mlp import MLP
 from ...probes import correct
+from .on_digits import Run, Stream, Study, keys
 
 Predict: TypeAlias = Callable[[PyTree, Array], Array]
 
@@ -46,7 +52,7 @@ NAMES = (*EQUATIONS, *(f"PRODUCT_{name}" for name in PRODUCTS))
 class Measures(NamedTuple):
     """values: name -> the measure as its public code prints it, NaN where it is not defined, for all of `NAMES`;
     g: the margin, NaN where the network does not interpolate; sigma, magnitude_sigma: the noise levels found, None for
-    a network that diverged."""
+    a network that does not interpolate."""
 
     values: dict[str, float]
     g: float
@@ -67,9 +73,9 @@ def measures_of(
 ) -> Measures:
     """Every measure of a network, batch normalisation folded in beforehand.
 
-    What divides by the margin is NaN where the network does not interpolate (g <= 0), what needs sigma is NaN where
-    no sigma makes the accuracy fall by its target, and all is NaN where a parameter is not finite. All is computed in
-    double precision, whatever the network was trained in.
+    What needs the margin or a sigma is NaN where the network does not interpolate (g <= 0), what needs a sigma is NaN
+    where none makes the accuracy fall by its target, and all is NaN where a parameter is not finite. All is computed
+    in double precision, whatever the network was trained in.
 
     Args:
         predict: (params, x) -> logits, of relu networks; calls with the same function compile once.
@@ -84,25 +90,28 @@ def measures_of(
         ValueError: fewer than 10 items, or layers that the measures refuse.
     """
     nothing = dict.fromkeys(NAMES, np.nan)
+    # From the host on: arrays split among devices would make every program here a collective one.
+    params, initial, x, y = jax.device_get((params, initial, x, y))
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         return Measures(nothing, np.nan, None, None)
     with jax.enable_x64(True):
         params, initial = (jax.tree.map(lambda leaf: jnp.asarray(leaf, float), tree) for tree in (params, initial))
         x, y, m = jnp.asarray(x, float), jnp.asarray(y), len(y)
         g = _margin(np.asarray(predict(params, x)), np.asarray(y))
-        accuracy = _accuracy(predict)
-        sigma, magnitude_sigma = (
-            noise_level(accuracy, params, key, data=(x, y), magnitude=magnitude, at_once=at_once)
-            for magnitude in (False, True)
-        )
+        sigma = magnitude_sigma = None
+        if g is not None:
+            sigma, magnitude_sigma = (
+                noise_level(_accuracy(predict), params, key, data=(x, y), magnitude=magnitude, at_once=at_once)
+                for magnitude in (False, True)
+            )
         paths = {p: path_sum(predict, params, x.shape[1:], p) for p in POWERS}
     layers, start = layers_of(params), layers_of(initial)
     found = norm_measures(layers, m=m, g=g, initial=start, path=paths[2.0])
     found |= pac_bayes_measures(
         params,
         m=m,
-        sigma=sigma.sigma if sigma.met else None,
-        magnitude_sigma=magnitude_sigma.sigma if magnitude_sigma.met else None,
+        sigma=_met(sigma),
+        magnitude_sigma=_met(magnitude_sigma),
         initial=initial,
     )
     values = nothing | {name: measure.printed for name, measure in found.items()}
@@ -121,7 +130,64 @@ def _margin(logits: Float[np.ndarray, "m k"], labels: Int[np.ndarray, " m"]) -> 
     return margin_percentile(logits, labels)
 
 
+def _met(level: NoiseLevel | None) -> float | None:
+    """The sigma found, None where it does not reach its target."""
+    return level.sigma if level is not None and level.met else None
+
+
 @lru_cache(maxsize=8)
 def _accuracy(predict: Predict) -> Callable[[PyTree, Array, Array], Scalar]:
     """The train accuracy (params, x, y) of one network, the same function at every call: one compiled program."""
     return lambda params, x, y: jnp.mean(correct(predict(params, x), y), dtype=float)
+
+
+def dense_layers(params: MLP) -> list[MeasuredLayer]:
+    """The layers of an MLP, whose weights are (in, out), as the measures take them."""
+    return [MeasuredLayer(np.asarray(layer.weight).T, np.asarray(layer.bias)) for layer in params]
+
+
+def of_minima(study: Study, runs: Mapping[str, Run]) -> xr.Dataset:
+    """The measures of an MLP's set-ups on the true labels of the training images.
+
+    Returns:
+        `complexity` (seed, setup, measure) with the number of each measure's equation beside its name (0 in the second
+        family); `margin`, `sigma` and `magnitude_sigma` (seed, setup), NaN where there is none; `without_margin`
+        (setup), the number of seeds that do not interpolate.
+    """
+    first, seeds = study.settings.seed, study.settings.seeds
+    noise = keys(study.settings, Stream.NOISE)
+    x, y, *networks = jax.device_get(
+        (study.true.value.x, study.true.value.y, study.start.value, *(run.params for run in runs.values()))
+    )
+
+    def of_seed(seed: int) -> list[Measures]:
+        start, *found = (jax.tree.map(lambda leaf: leaf[seed], params) for params in networks)
+        return [
+            measures_of(study.network.predict, params, start, dense_layers, x[seed], y[seed], noise[seed])
+            for params in found
+        ]
+
+    # Two seeds at a time, each with one thread: the factorisation of a matrix of this size is slower with several.
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(2) as pool:
+        table = list(pool.map(of_seed, range(seeds)))
+
+    def column(value: Callable[[Measures], float | None]) -> np.ndarray:
+        return np.array([[value(measures) for measures in row] for row in table], float)
+
+    values = np.array([[list(measures.values.values()) for measures in row] for row in table])
+    g = column(lambda measures: measures.g)
+    return xr.Dataset(
+        {
+            "complexity": (("seed", "setup", "measure"), values),
+            "margin": (("seed", "setup"), g),
+            "sigma": (("seed", "setup"), column(lambda measures: _met(measures.sigma))),
+            "magnitude_sigma": (("seed", "setup"), column(lambda measures: _met(measures.magnitude_sigma))),
+            "without_margin": ("setup", np.isnan(g).sum(0)),
+        },
+        {
+            "seed": np.arange(first, first + seeds),
+            "setup": list(runs),
+            "measure": list(NAMES),
+            "equation": ("measure", [EQUATIONS.get(name, 0) for name in NAMES]),
+        },
+    )

@@ -45,6 +45,7 @@ class Stream(IntEnum):
     RANDOM_LABELS = 103
     PRETRAIN = 104
     MAIN = 105
+    NOISE = 106
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -271,14 +272,9 @@ def fitted_starts(study: Study, sets: Batch) -> tuple[Run, Run]:
     )
 
 
-def every_setup(study: Study, sets: Batch) -> xr.Dataset:
-    """Every set-up of one network.
-
-    Returns:
-        dims (seed, setup): `train` and `test` accuracy on the true labels, `fit` on the labels trained on, `d_init` and
-        `d_adv`, the distances from the random and from the adversarial initialisation, and `norm`; `epochs` (setup)
-        trained and `hit` (setup), the first check that found all seeds fitted; `curve_test` (seed, curve, epoch).
-    """
+def every_run(study: Study, sets: Batch) -> dict[str, Run]:
+    """Every set-up of one network: the models fitted to the confusion sets ("C") and to the same inputs with their true
+    labels ("C true"), then `VANILLA`, S1, and both starts with every choice of regularisers."""
     settings, start = study.settings, study.start
     bad, good = fitted_starts(study, sets)
     adversarial, informed = PerSeed(bad.params), PerSeed(good.params)
@@ -293,18 +289,41 @@ def every_setup(study: Study, sets: Batch) -> xr.Dataset:
         for name, origin in (("S0", start), ("S3", adversarial)):
             label = f"{name}[{regulariser}]"
             runs[label] = study.regularised(origin, regulariser, label)
-    curves = xr.concat([runs[name].history.test for name in VANILLA], dim="curve", join="outer")
-    curves = curves.assign_coords(curve=list(VANILLA)).transpose("seed", "curve", "epoch")
-    return _measured(study, runs, adversarial).assign(curve_test=curves)
+    return runs
+
+
+def measured(study: Study, runs: Mapping[str, Run]) -> xr.Dataset:
+    """What became of the set-ups.
+
+    Returns:
+        dims (seed, setup): `train` and `test` accuracy on the true labels, `fit` on the labels trained on, `d_init` and
+        `d_adv`, the distances from the random and from the adversarial initialisation, and `norm`; `epochs` (setup)
+        trained and `hit` (setup), the first check that found all seeds fitted.
+    """
+    first, seeds = study.settings.seed, study.settings.seeds
+    adversarial = runs["C"].params
+    rows = [_measures(study.true, run.params, study.start.value, adversarial) for run in runs.values()]
+    data = xr.Dataset(coords={"seed": np.arange(first, first + seeds), "setup": list(runs)})
+    for name in rows[0]:
+        data[name] = (("seed", "setup"), np.stack([np.asarray(row[name]) for row in rows], axis=1))
+    data["fit"] = (("seed", "setup"), np.stack([run.history.train[:, -1] for run in runs.values()], axis=1))
+    data["epochs"] = ("setup", [float(run.history.epoch[-1]) for run in runs.values()])
+    data["hit"] = ("setup", [_first_fit(run.history) for run in runs.values()])
+    return data
+
+
+def curves(runs: Mapping[str, Run]) -> xr.DataArray:
+    """The test accuracy of `VANILLA` at the checks, dims (seed, curve, epoch)."""
+    found = xr.concat([runs[name].history.test for name in VANILLA], dim="curve", join="outer")
+    return found.assign_coords(curve=list(VANILLA)).transpose("seed", "curve", "epoch")
 
 
 def replicated(study: Study, sets: Batch) -> xr.Dataset:
     """The set-ups `REPLICATED` with other confusion sets: `test` and `fit` with dims (seed, setup)."""
     bad, good = fitted_starts(study, sets)
-    adversarial = PerSeed(bad.params)
-    repaired = (study.vanilla(adversarial, "S2"), study.vanilla(PerSeed(good.params), "NC1"))
+    repaired = (study.vanilla(PerSeed(bad.params), "S2"), study.vanilla(PerSeed(good.params), "NC1"))
     runs = dict(zip(REPLICATED, (bad, good, *repaired), strict=True))
-    return _measured(study, runs, adversarial)[["test", "fit"]]
+    return measured(study, runs)[["test", "fit"]]
 
 
 @eqx.filter_jit
@@ -319,19 +338,6 @@ def _measures(problem: PerSeed[Problem], params: PyTree, start: PyTree, adversar
         }
 
     return jax.vmap(of_seed)(problem.value, params, start, adversarial)
-
-
-def _measured(study: Study, runs: Mapping[str, Run], adversarial: PerSeed[PyTree]) -> xr.Dataset:
-    """What `every_setup` returns of `runs`, but for the curves."""
-    first, seeds = study.settings.seed, study.settings.seeds
-    rows = [_measures(study.true, run.params, study.start.value, adversarial.value) for run in runs.values()]
-    data = xr.Dataset(coords={"seed": np.arange(first, first + seeds), "setup": list(runs)})
-    for name in rows[0]:
-        data[name] = (("seed", "setup"), np.stack([np.asarray(row[name]) for row in rows], axis=1))
-    data["fit"] = (("seed", "setup"), np.stack([run.history.train[:, -1] for run in runs.values()], axis=1))
-    data["epochs"] = ("setup", [float(run.history.epoch[-1]) for run in runs.values()])
-    data["hit"] = ("setup", [_first_fit(run.history) for run in runs.values()])
-    return data
 
 
 def _first_fit(history: xr.Dataset) -> float:
