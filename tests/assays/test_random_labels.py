@@ -13,9 +13,9 @@ from biassay.assays.random_labels import ASSAY, Config, claims, on_cifar, on_dig
 from biassay.assays.random_labels.config import parameter_count
 from biassay.claims import Claim
 from biassay.data import digits
-from biassay.dynamics import GradientDescent, StepDrops
+from biassay.dynamics import SGD, GradientDescent, StepDrops
 from biassay.errors import UserError
-from biassay.models import mlp
+from biassay.models import batch_norm, mlp, wide_resnet
 from biassay.problem import Problem, cross_entropy
 from biassay.report import to_matplotlib
 from small import CONFIGS
@@ -166,10 +166,17 @@ def test_the_parameters_are_counted():
         ("corruption", (0.1, 0.5, 0.8, 1.0)),
         ("corruption", (0.0, 0.5, 0.4, 1.0)),
         ("corruption", tuple(np.linspace(0, 1, 41).tolist())),
-        ("cifar_corruption", (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)),
+        ("cifar_corruption", (0.0, 0.25, 0.5, 0.75, 1.0)),
         ("cifar_corruption", (0.0, 0.5)),
         ("small_width", 6),
         ("cifar_epochs", 0),
+        ("cifar_networks", ()),
+        ("cifar_networks", ("mlp", "alexnet")),
+        ("cifar_networks", ("wrn", "wrn")),
+        ("cifar_depth", 4),
+        ("cifar_depth", 27),
+        ("cifar_widening", 0.0),
+        ("cifar_wrn_lr", 0.0),
         ("cifar_momentum", 1.0),
         ("cifar_decay", -1.0),
         ("cifar_drops", (0, 10)),
@@ -359,13 +366,18 @@ def test_chance_is_computed_from_the_classes():
 # --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
 
 
-def test_the_cifar_network_has_the_published_number_of_parameters():
+def test_the_cifar_networks_have_the_published_number_of_parameters():
     params = on_cifar.init(jax.random.key(0), (3072, 512, 10))
-    assert sum(leaf.size for leaf in params) == 1_577_984
     assert float(params[0].std()) == pytest.approx((2 / 3584) ** 0.5, rel=0.01)
     x = jax.random.normal(jax.random.key(1), (2, 32, 32, 3))
     by_hand = jnp.maximum(x.reshape(2, -1) @ params[0], 0) @ params[1]
     np.testing.assert_allclose(on_cifar.predict(params, x), by_hand, rtol=1e-6)
+    known = on_cifar.networks(Config(), 3072)
+    assert set(Config().cifar_networks) == set(known)
+    starts = {name: jax.eval_shape(network.init, jax.random.key(0))[0] for name, network in known.items()}
+    sizes = {name: sum(leaf.size for leaf in jax.tree.leaves(start)) for name, start in starts.items()}
+    assert sizes == {"mlp": 1_577_984, "wrn": 369_498}
+    assert {name: network.lr for name, network in known.items()} == {"mlp": 0.01, "wrn": 0.1}
 
 
 def test_the_step_size_drops_twice():
@@ -395,33 +407,129 @@ def test_a_scheduled_step_is_the_hand_written_one():
 
 
 @pytest.fixture(scope="module")
-def cifar_run(tmp_path_factory):
-    """The assay with a CIFAR-10 of 30 training images, through the archive."""
+def cifar_folder(tmp_path_factory):
+    """A CIFAR-10 of 30 training images as an archive."""
     folder = tmp_path_factory.mktemp("cifar")
     write_archive(folder, batches(seed=1, each=6))
-    config = dataclasses.replace(
-        SMALL, cifar=True, cifar_seeds=2, cifar_width=32, cifar_batch=6, cifar_epochs=30, cifar_drops=(20, 25)
-    )
+    return folder
+
+
+TINY = dataclasses.replace(
+    SMALL,
+    cifar=True,
+    cifar_seeds=1,
+    cifar_width=32,
+    cifar_depth=10,
+    cifar_widening=0.25,
+    cifar_corruption=(0.0, 1.0),
+    cifar_batch=6,
+    cifar_epochs=2,
+    cifar_drops=(1,),
+    cifar_check_epochs=2,
+)
+
+
+def _study(folder, **changes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIASSAY_DATA", str(folder))
-        return on_cifar.cifar_study(config)
+        return on_cifar.cifar_study(dataclasses.replace(TINY, **changes))
+
+
+@pytest.fixture(scope="module")
+def cifar_run(cifar_folder):
+    return _study(cifar_folder)
 
 
 def test_cifar_runs_from_the_archive_to_the_dataset(cifar_run):
-    names = ["p = 0", "p = 0.5", "p = 1", "p = 1, weight decay", "shuffled", "random-pixels", "gaussian"]
+    names = ["p = 0", "p = 1", "p = 0, weight decay", "p = 1, weight decay", "shuffled", "random-pixels", "gaussian"]
     assert cifar_run.cifar_setting.values.tolist() == names
-    assert cifar_run.cifar_train.dims == ("cifar_seed", "cifar_setting")
-    assert cifar_run.cifar_seed.values.tolist() == [10_000, 10_001]
-    assert int(cifar_run.cifar_parameters) == 3072 * 32 + 32 * 10
-    # 98 624 parameters fit 30 random images whatever their labels.
-    assert (cifar_run.cifar_train == 1).all()
-    assert (cifar_run.cifar_epochs > 0).all()
+    assert cifar_run.cifar_train.dims == ("cifar_network", "cifar_seed", "cifar_setting")
+    assert cifar_run.cifar_network.values.tolist() == ["mlp", "wrn"]
+    assert cifar_run.cifar_seed.values.tolist() == [10_000]
+    small = wide_resnet.init(jax.random.key(0), 10, width=0.25, depth=10)[0]
+    wide = sum(leaf.size for leaf in jax.tree.leaves(small))
+    assert cifar_run.cifar_parameters.values.tolist() == [3072 * 32 + 32 * 10, wide]
     loss = cifar_run.cifar_loss_curve
+    assert loss.dims == ("cifar_network", "cifar_seed", "cifar_setting", "cifar_epoch")
     assert (loss.isel(cifar_epoch=0) > 1).all()
-    # Every setting is another problem from the same start; weight decay alone changes little in one epoch.
+    assert np.isfinite(loss.isel(cifar_epoch=slice(2))).all()
+    # Every setting is another problem from the same start; weight decay alone changes little in two epochs.
     first = loss.isel(cifar_seed=0, cifar_epoch=1)
-    assert len(np.unique(first.values)) == len(names)
-    assert len(np.unique(first.drop_sel(cifar_setting="p = 1, weight decay").values.round(3))) == len(names) - 1
+    for network in first.cifar_network.values:
+        own = first.sel(cifar_network=network)
+        assert len(np.unique(own.values)) == len(names)
+        plain, decayed = (own.sel(cifar_setting=[f"p = {p}{ending}" for p in (0, 1)]).values for ending in ENDINGS)
+        assert (abs(decayed - plain) > 0).all()
+        assert (abs(decayed / plain - 1) < 0.02).all()
+        assert abs(own.sel(cifar_setting="p = 0") - own.sel(cifar_setting="p = 1")) > 0.01
+
+
+ENDINGS = ("", ", weight decay")
+
+
+def test_batch_statistics_are_carried_to_the_checks():
+    """A linear network with batch normalisation through the assay's own training. Statistics that stay where they start
+    would give the same start and the same steps, and other checks."""
+    rng = np.random.default_rng(10_000)
+    x, y = jnp.asarray(rng.normal(2.0, 3.0, (1, 24, 4)), jnp.float32), jnp.asarray(rng.integers(0, 3, (1, 24)))
+    start = {"weight": jnp.asarray(rng.normal(size=(4, 3)), jnp.float32), "norm": batch_norm.init(4)}
+    initial = batch_norm.initial_statistics(start)
+    ends = []
+
+    def predict(params, statistics, x):
+        return batch_norm.evaluate(params["norm"], statistics[0], x) @ params["weight"]
+
+    def training(params, statistics, x):
+        z, after = batch_norm.train(params["norm"], statistics[0], x)
+        return z @ params["weight"], (after,)
+
+    def frozen(params, statistics, x):
+        return training(params, statistics, x)[0], statistics
+
+    lanes = jax.tree.map(lambda leaf: leaf[None], (start, initial))
+    for mode in (training, frozen):
+        history = runs.train(
+            runs.Examples(x, y, x, y),
+            predict,
+            lanes[0],
+            SGD(0.1, 6),
+            every=2,
+            epochs=4,
+            seed=10_000,
+            statistics=lanes[1],
+            training=mode,
+            label="",
+        )
+        assert (history.train == history.test).all()
+        ends.append(history.loss.values[0])
+    assert ends[0][0] == ends[1][0]
+    assert (abs(ends[0][1:] / ends[1][1:] - 1) > 0.05).all()
+
+
+@pytest.mark.nightly
+def test_both_networks_fit_random_labels_of_a_tiny_cifar(cifar_folder):
+    """30 images, two seeds; 98 624 and 20 794 parameters."""
+    data = _study(cifar_folder, cifar_seeds=2, cifar_widening=0.5, cifar_epochs=48, cifar_drops=(30, 40))
+    assert data.cifar_seed.values.tolist() == [10_000, 10_001]
+    assert (data.cifar_train == 1).all(), data.cifar_train
+    assert (data.cifar_epochs > 0).all()
+
+
+@pytest.mark.nightly
+def test_the_wide_residual_network_is_checked_with_running_statistics(cifar_run, cifar_folder, monkeypatch):
+    """The first check differs from that of a network whose statistics stay where they start; the start does not."""
+    train = wide_resnet.train
+
+    def frozen(params, statistics, x):
+        return train(params, statistics, x)[0], statistics
+
+    monkeypatch.setattr(wide_resnet, "train", frozen)
+    still = _study(cifar_folder, cifar_networks=("wrn",))
+    assert still.cifar_network.values.tolist() == ["wrn"]
+    carried = cifar_run.cifar_loss_curve.sel(cifar_network="wrn")
+    found = still.cifar_loss_curve.sel(cifar_network="wrn")
+    np.testing.assert_array_equal(found.sel(cifar_epoch=0), carried.sel(cifar_epoch=0))
+    assert (abs(found / carried - 1).sel(cifar_epoch=2) > 0.01).all()
 
 
 def test_cifar_that_is_not_there_is_told_in_one_line_before_anything_is_trained(tmp_path, monkeypatch):
@@ -449,11 +557,14 @@ def test_a_run_with_cifar_holds_all_three_studies(cifar_run, monkeypatch):
     assert figure.name == "cifar"
     assert [series.label for series in figure.panels[0].series] == [
         "true labels",
-        "labels with p = 0.5",
         "random labels",
+        "true, weight decay",
         "random, weight decay",
     ]
-    assert len(figure.panels[2].series[0].y) == cifar_run.cifar_test.size
+    assert [panel.title.split(":")[0] for panel in figure.panels] == 3 * ["Dense"] + 3 * ["Wide residual"]
+    for panel, network in ((figure.panels[2], "mlp"), (figure.panels[5], "wrn")):
+        assert len(panel.series[0].y) == cifar_run.cifar_test.sel(cifar_network=network).size
+    assert "Dense 98624, Wide residual" in figure.caption
     assert to_matplotlib(figure).axes
 
 

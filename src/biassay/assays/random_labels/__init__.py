@@ -69,6 +69,7 @@ LONG_NAMES = {
     "shuffle": "further run with shuffled pixels",
     "inputs": "setting",
     "setting": "setting",
+    "network": "network",
     "epochs": "epochs to fit: first check with train accuracy 1",
     "train": "best train accuracy at a check",
     "test": "test accuracy at the check that fits",

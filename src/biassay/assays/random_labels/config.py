@@ -8,6 +8,8 @@ from itertools import pairwise
 from ...data import digits
 
 _PIXELS = 64
+CIFAR_NETWORKS = ("mlp", "wrn")
+"""Networks that CIFAR-10 can be run with: dense with one hidden layer, and wide residual."""
 
 
 def parameter_count(sizes: tuple[int, ...]) -> int:
@@ -55,18 +57,26 @@ class Config:
     """Whether CIFAR-10 is run too; `biassay.data.cifar10` says where its images come from. No claim is judged on it."""
     cifar_seeds: int = 2
     """How many of the seeds CIFAR-10 is run on, at most `seeds`."""
+    cifar_networks: tuple[str, ...] = CIFAR_NETWORKS
+    """Networks on CIFAR-10: "mlp", one hidden layer without biases, and "wrn", a wide residual network."""
     cifar_width: int = 512
-    """Width of the hidden layer of CIFAR-10's network, which has no biases."""
+    """Width of the hidden layer of the dense one."""
+    cifar_depth: int = 28
+    """Depth of the wide residual network, 4 and a multiple of 6."""
+    cifar_widening: float = 1.0
+    """Its widening factor: depth 28 and factor 1 are WRN-28-1."""
     cifar_corruption: tuple[float, ...] = (0.0, 0.5, 1.0)
-    """Corruption ratios on CIFAR-10, increasing, 0 and 1 among them, 2 to 5."""
+    """Corruption ratios on CIFAR-10, increasing, 0 and 1 among them, 2 to 4."""
     cifar_lr: float = 0.01
-    """First step size of SGD on CIFAR-10."""
+    """First step size of the dense network's SGD on CIFAR-10."""
+    cifar_wrn_lr: float = 0.1
+    """First step size of the wide residual network's."""
     cifar_drops: tuple[int, ...] = (150, 225)
-    """Epochs at which that step size is divided by 10."""
+    """Epochs at which these step sizes are divided by 10."""
     cifar_momentum: float = 0.9
     """Momentum of SGD on CIFAR-10."""
     cifar_decay: float = 1e-4
-    """Weight decay of the one run on CIFAR-10 that has any: random labels again."""
+    """Weight decay of the runs on CIFAR-10 that have any: true labels and random labels again."""
     cifar_batch: int = 128
     """Images a step on CIFAR-10."""
     cifar_check_epochs: int = 1
@@ -82,7 +92,7 @@ class Config:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
-        for name in ("lr", "input_lr", "cifar_lr", "bandwidth"):
+        for name in ("lr", "input_lr", "cifar_lr", "cifar_wrn_lr", "cifar_widening", "bandwidth"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         examples = min(self.train, self.input_train)
@@ -94,11 +104,16 @@ class Config:
         if self.cifar_epochs < self.cifar_check_epochs:
             raise ValueError(f"cifar_epochs must be at least {self.cifar_check_epochs}, got {self.cifar_epochs}")
         # At most as many as there are streams of randomness for the controls, and curves that a panel tells apart.
-        for name, (least, most) in {"corruption": (4, 40), "cifar_corruption": (2, 5)}.items():
+        for name, (least, most) in {"corruption": (4, 40), "cifar_corruption": (2, 4)}.items():
             ratios = getattr(self, name)
             increasing = list(ratios) == sorted(set(ratios))
             if not least <= len(ratios) <= most or not increasing or ratios[0] != 0 or ratios[-1] != 1:
                 raise ValueError(f"{name} must be {least} to {most} values increasing from 0 to 1, got {ratios}")
+        some = set(self.cifar_networks) <= set(CIFAR_NETWORKS)
+        if not self.cifar_networks or not some or len(set(self.cifar_networks)) < len(self.cifar_networks):
+            raise ValueError(f"cifar_networks must be some of {CIFAR_NETWORKS}, each once, got {self.cifar_networks}")
+        if self.cifar_depth < 10 or (self.cifar_depth - 4) % 6:
+            raise ValueError(f"cifar_depth must be 4 and a multiple of 6 (10, 16, 28, ...), got {self.cifar_depth}")
         if not 0 <= self.cifar_momentum < 1:
             raise ValueError(f"cifar_momentum must lie in [0, 1), got {self.cifar_momentum}")
         if self.cifar_decay < 0:

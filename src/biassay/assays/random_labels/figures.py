@@ -240,44 +240,65 @@ def _every_seed(values: np.ndarray, names: list[str]) -> Points:
 
 
 def cifar(data: xr.Dataset) -> Figure:
-    """CIFAR-10: train accuracy along the way, and test accuracy, in every setting."""
+    """CIFAR-10: train accuracy along the way, and test accuracy, in every setting; one row a network."""
     roles: tuple[Role, ...] = ("result", "second", "third", "fourth", "control", "reference")
     names = [str(name) for name in data.cifar_setting.values]
     by_labels = [name for name in names if name.startswith("p = ")]
     by_inputs = ["p = 0", *(name for name in names if name not in by_labels)]
 
-    def curves(title: str, chosen: list[str]) -> Panel:
+    def curves(network: str, title: str, chosen: list[str]) -> Panel:
         series = []
         for name, role in zip(chosen, roles[: len(chosen)], strict=True):
-            run = data.cifar_train_curve.sel(cifar_setting=name).dropna("cifar_epoch")
+            run = data.cifar_train_curve.sel(cifar_network=network, cifar_setting=name).dropna("cifar_epoch")
             seeds = run.transpose("cifar_seed", "cifar_epoch").values
             series.append(quantile_band(run.cifar_epoch.values, seeds, _in_words(name), role, level=1.0))
-        return Panel(title=title, xlabel="epochs", ylabel="train accuracy", series=tuple(series))
+        return Panel(
+            title=f"{NETWORKS[network]}: {title}",
+            xlabel="epochs",
+            ylabel="train accuracy",
+            series=tuple(series),
+            ylim=(0.0, 1.05),
+        )
 
-    tests = data.cifar_test.transpose("cifar_seed", "cifar_setting")
-    return Figure(
-        name="cifar",
-        title="CIFAR-10, a dense network with one hidden layer",
-        caption="The step size falls on the way, and a fit may wait for that: these epochs are no convergence times at "
-        "one step size. Lines: median over seeds; bands: their range; markers: every seed.",
-        panels=(
-            curves("Corrupted labels", by_labels),
-            curves("Corrupted inputs", by_inputs),
+    def row(network: str) -> tuple[Panel, ...]:
+        tests = data.cifar_test.sel(cifar_network=network).transpose("cifar_seed", "cifar_setting")
+        return (
+            curves(network, "corrupted labels", by_labels),
+            curves(network, "corrupted inputs", by_inputs),
             Panel(
-                title="Test accuracy at the fit, or at the end",
+                title=f"{NETWORKS[network]}: at the fit, or at the end",
                 xlabel="",
                 ylabel="test accuracy",
                 series=(_every_seed(tests.values, [_in_words(name) for name in names]),),
                 ylim=(0.0, 1.0),
+                region=(chance + NEAR_CHANCE[0], chance + NEAR_CHANCE[1]),
+                region_label="chance",
             ),
-        ),
+        )
+
+    sizes, chance = data.cifar_parameters.to_series(), 1 / int(data.classes)
+    found = [str(network) for network in data.cifar_network.values]
+    return Figure(
+        name="cifar",
+        title="CIFAR-10: what is fitted, and what of it is right on test images",
+        caption="The step size falls on the way, and a fit may wait for that: these epochs are no convergence times at "
+        "one step size. Lines: median over seeds; bands: their range; markers: every seed. Parameters: "
+        f"{', '.join(f'{NETWORKS[network]} {int(sizes[network])}' for network in found)}.",
+        panels=tuple(panel for network in found for panel in row(network)),
+        columns=3,
     )
+
+
+NETWORKS = {"mlp": "Dense", "wrn": "Wide residual"}
 
 
 def _in_words(setting: str) -> str:
     """The name of a setting of CIFAR-10 as it is read: p is the corruption ratio of the labels."""
     if setting in SETTINGS:
         return SETTINGS[setting][0]
-    return {"p = 0": "true labels", "p = 1": "random labels", "p = 1, weight decay": "random, weight decay"}.get(
-        setting, f"labels with {setting}"
-    )
+    return {
+        "p = 0": "true labels",
+        "p = 1": "random labels",
+        "p = 0, weight decay": "true, weight decay",
+        "p = 1, weight decay": "random, weight decay",
+    }.get(setting, f"labels with {setting}")

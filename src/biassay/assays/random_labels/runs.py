@@ -71,7 +71,7 @@ def fits(accuracy: np.ndarray, n: int) -> np.ndarray:
 
 def train(
     data: Examples,
-    predict: Callable[[PyTree, Array], Array],
+    predict: Callable[..., Array],
     start: PyTree,
     rule: SGD,
     *,
@@ -79,11 +79,14 @@ def train(
     epochs: int,
     seed: int,
     stream: int = Stream.BATCHES,
+    statistics: PyTree = None,
+    training: Callable[..., tuple[Array, PyTree]] | None = None,
     label: str,
 ) -> xr.Dataset:
     """SGD on the cross-entropy, checked at the start and every `every` epochs, until every seed has fitted.
 
-    start: parameters with a leading seed axis.
+    start: parameters with a leading seed axis. statistics: the same of batch statistics, for a network that has them;
+    then `predict` and `training` are what `Problem` asks for. Everything is checked in evaluation mode.
 
     Returns `loss`, `train` and `test` (accuracies) with dimensions (seed, epoch). Runs of equal shapes share one
     compiled program, whatever their labels, inputs and step sizes. A batch left incomplete at the end of an epoch is
@@ -92,8 +95,17 @@ def train(
     seeds, n = data.y.shape
     steps = n // rule.batch_size
     checks = range(0, epochs // every * every * steps + 1, every * steps)
+    problem = Problem(
+        predict,
+        data.x,
+        data.y,
+        cross_entropy,
+        test=Batch(data.test_x, data.test_y),
+        statistics=statistics,
+        training=training,
+    )
     simulation = simulate(
-        PerSeed(Problem(predict, data.x, data.y, cross_entropy, test=Batch(data.test_x, data.test_y))),
+        PerSeed(problem),
         rule,
         PerSeed(start),
         steps=checks[-1],
