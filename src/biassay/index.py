@@ -9,34 +9,35 @@ slower, never wrong. A store of few runs has no index: reading their ends is as 
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import marshal
 import os
 import sqlite3
 import stat
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ._layout import OtherLayoutError, opened, parsed, reason, record_text
+from ._entries import Entry, named, read_entry, read_record, stamp
+from ._layout import reason
 from .errors import StoreError
 
 NAME = "index.sqlite"
-OTHER_LAYOUT = "another layout"
-"""The code of a file that another version wrote in another layout: outdated, not damaged."""
 _BESIDE = ("", "-wal", "-shm", "-journal")
 _FEW = 200  # files of a store without an index
 _OURS = 0x62696173  # "bias": SQLite's application_id
 _VERSION = 1
 _PATIENCE = 2.0  # seconds to wait for another process that writes to the index
-_TABLES = (
-    "CREATE TABLE IF NOT EXISTS runs (name TEXT PRIMARY KEY, stamp INTEGER, profile TEXT, code TEXT, seeds INTEGER,"
-    " seed INTEGER, seconds REAL, started TEXT, changed TEXT, problem TEXT, crc INTEGER) WITHOUT ROWID",
-    "CREATE TABLE IF NOT EXISTS records (name TEXT PRIMARY KEY, stamp INTEGER, record TEXT, crc INTEGER)",
-)
-_BUSY = {"SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR"}
+_TABLES = {
+    "runs": "name TEXT PRIMARY KEY, stamp INTEGER, profile TEXT, code TEXT, seeds INTEGER, seed INTEGER, seconds REAL,"
+    " started TEXT, changed TEXT, problem TEXT, crc INTEGER",
+    "configs": "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT, crc INTEGER",
+}
+_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
 _NETWORKED = (
     "nfs",
     "cifs",
@@ -57,7 +58,7 @@ _NETWORKED = (
 class File(NamedTuple):
     """A file of the store as the folder shows it.
 
-    used: when it was written or read by a run, in ns; stamp: changes when the file does.
+    used: when it was written or read by a run, in ns since 1970; stamp: changes when the file does.
     """
 
     name: str
@@ -66,14 +67,16 @@ class File(NamedTuple):
     stamp: int
 
 
-class Row(NamedTuple):
+class StoredRun(NamedTuple):
     """What is known of a run without its data.
 
-    name, size, used: of its file, bytes and ns; assay, key, profile, code, seeds, seed, seconds, started: as in its
-    record. changed: the settings that differ from the profile's, as text. problem: why it cannot be used, or None.
-    text: the record as JSON, where it was asked for.
+    folder, name, size, used: of its file, in bytes and in ns since 1970. assay, key, profile, code, seeds, seed,
+    seconds, started: as in its record. changed: the settings that differ from the profile's, as text. problem: why the
+    file cannot be used, or None. current: whether today's code computed it, None where nobody asked. settings: the
+    config as JSON, None where it is still in the file.
     """
 
+    folder: Path
     name: str
     size: int
     used: int
@@ -87,17 +90,33 @@ class Row(NamedTuple):
     started: str
     changed: str
     problem: str | None
-    text: str | None = None
+    current: bool | None
+    settings: str | None
 
     @property
-    def record(self) -> dict[str, Any]:
-        """The run's record; empty where it cannot be used or was not asked for."""
-        return json.loads(self.text) if self.text else {}
+    def path(self) -> Path:
+        """The run's file."""
+        return self.folder / self.name
 
     @property
     def config(self) -> dict[str, Any]:
-        """The run's settings."""
-        return self.record.get("config") or {}
+        """The run's settings, tuples as lists.
+
+        Raises:
+            StoreError: the run's file cannot be read.
+        """
+        if self.settings is None:
+            return self.record.get("config") or {}
+        return json.loads(self.settings)
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """All that the run's file says of it beside the data.
+
+        Raises:
+            StoreError: the run's file cannot be read.
+        """
+        return read_record(self.path)
 
 
 class _UnusableError(Exception):
@@ -120,7 +139,7 @@ class Index:
         return self.folder / NAME
 
     def files(self) -> list[File]:
-        """The files of the store, in no order.
+        """The files of the store, the one used last first.
 
         Raises:
             StoreError: the folder cannot be read.
@@ -130,35 +149,38 @@ class Index:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
                     # A name with a line break or bytes that are no text is none of ours.
-                    if entry.name.endswith(".nc") and not entry.name.startswith(".") and entry.name.isprintable():
+                    name = entry.name
+                    if name.endswith(".nc") and not name.startswith(".") and name.isprintable():
                         try:
-                            found.append(_file(entry.name, entry.stat()))
+                            status = entry.stat()
+                            found.append(File(name, status.st_size, status.st_mtime_ns, stamp(status)))
                         except OSError:  # gone by now, or a link to nowhere
                             if entry.is_symlink():
-                                found.append(File(entry.name, 0, 0, 0))
+                                found.append(File(name, 0, 0, 0))
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"cannot read {self.folder}: {reason(error)}") from None
+        found.sort(key=itemgetter(0))
+        found.sort(key=itemgetter(2), reverse=True)  # files of the same time stay in the order of their names
         return found
 
-    def rows(self, *, records: bool = False) -> list[Row]:
+    def rows(self, *, configs: bool = False, today: Callable[[str], str | None] | None = None) -> list[StoredRun]:
         """What is known of every file, the one used last first.
 
-        records: with the records, as text.
+        configs: with the settings, which are read from the files later otherwise. today: assay -> the version of its
+        code, to tell which runs are current.
 
         Raises:
             StoreError: the folder cannot be read.
         """
-        files = self.files()
-        rows = None
-        if len(files) > self.few or os.path.lexists(self.path):
-            rows = self._from_index(files, records)
-        if rows is None:
-            seen = (_seen(self.folder, file) for file in files)
-            rows = [row if records else row._replace(text=None) for _, row in filter(None, seen)]
-        rows.sort(key=lambda row: (-row.used, row.name))
-        return rows
+        with _no_collection():
+            files = self.files()
+            entries = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
+            if entries is None:
+                read = (read_entry(self.folder, file.name) for file in files)
+                entries = {entry.name: tuple(entry) for entry in read if entry is not None}
+            return list(_rows(self.folder, files, entries, today))
 
     def add(self, name: str) -> None:
         """Notes a file that has just been written, where there is an index and it is free. It is found otherwise too.
@@ -168,9 +190,9 @@ class Index:
         if not self.path.is_file() or _on_a_network(self.folder):
             return
         with contextlib.suppress(OSError, sqlite3.Error, _UnusableError), self._connected(patience=0.05) as database:
-            seen = _seen(self.folder, _file(name, os.stat(self.folder / name)))
-            if seen is not None:
-                _keep(database, [seen], ())
+            entry = read_entry(self.folder, name)
+            if entry is not None:
+                _keep(database, [entry], ())
 
     def remove(self) -> None:
         """Removes the index; the next listing makes it again from the files."""
@@ -180,15 +202,14 @@ class Index:
                 if stat.S_ISREG(path.lstat().st_mode):
                     path.unlink()
 
-    def _from_index(self, files: list[File], records: bool) -> list[Row] | None:
-        """The rows with the help of the index, which is brought up to date; None where it cannot help."""
+    def _from_index(self, files: list[File], configs: bool) -> dict[str, tuple[Any, ...]] | None:
+        """Name -> entry, with the help of the index, which is brought up to date; None where it cannot help."""
         for attempt in range(2):
             try:
                 with self._connected() as database:
-                    return _compared(database, self.folder, files, records)
-            except (sqlite3.Error, UnicodeDecodeError) as error:
-                kind = getattr(error, "sqlite_errorname", "")
-                if attempt or any(kind.startswith(busy) for busy in _BUSY):
+                    return _compared(database, self.folder, files, configs)
+            except sqlite3.Error as error:
+                if attempt or getattr(error, "sqlite_errorname", "").startswith(_BUSY):
                     return None
                 self.remove()  # it is damaged
             except (_UnusableError, OSError):
@@ -215,16 +236,78 @@ class Index:
             database.close()
 
 
+def _rows(
+    folder: Path,
+    files: Iterable[File],
+    entries: dict[str, tuple[Any, ...]],
+    today: Callable[[str], str | None] | None,
+) -> Iterator[StoredRun]:
+    codes: dict[str, str | None] = {}
+    for name, size, used, _ in files:
+        if name in entries:
+            _, _, profile, code, seeds, seed, seconds, started, changed, problem, config = entries[name]
+            assay, key = named(name)
+            current = None
+            if today is not None:
+                if assay not in codes:
+                    codes[assay] = today(assay)
+                current = code == codes[assay]
+            yield StoredRun(
+                folder, name, size, used, assay, key, profile, code, seeds, seed, seconds, started, changed, problem,
+                current, config,
+            )  # fmt: skip
+
+
+def _compared(
+    database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool
+) -> dict[str, tuple[Any, ...]]:
+    """Name -> entry: from the index for the files that have not changed, else from the files, and noted."""
+    known = {row[0]: row for row in database.execute("SELECT * FROM runs")}
+    settings = {row[0]: row for row in database.execute("SELECT * FROM configs")} if configs else {}
+    entries: dict[str, tuple[Any, ...]] = {}
+    read = []
+    for name, _, _, mark in files:
+        row = known.pop(name, None)
+        if row is not None and row[1] == mark and row[-1] == _crc(row[:-1]):
+            if not configs:
+                entries[name] = (*row[:-1], None)
+                continue
+            kept = settings.get(name)
+            if kept is not None and kept[1] == mark and kept[-1] == _crc(kept[:-1]):
+                entries[name] = (*row[:-1], kept[2])
+                continue
+        entry = read_entry(folder, name)
+        if entry is not None:
+            entries[name] = entry
+            read.append(entry)
+    if read or known:
+        try:
+            _keep(database, read, known)
+        except sqlite3.OperationalError as error:
+            if not error.sqlite_errorname.startswith(_BUSY):
+                raise
+    return entries
+
+
 def _begin(database: sqlite3.Connection, journal: str) -> None:
     """The tables of a new index. A log beside the file (WAL) lets others read while one writes, on one machine only."""
     database.execute(f"PRAGMA journal_mode={journal}")
     with _transaction(database):
-        for table in ("runs", "records"):
+        for table, columns in _TABLES.items():
             database.execute(f"DROP TABLE IF EXISTS {table}")
-        for table in _TABLES:
-            database.execute(table)
+            database.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
         database.execute(f"PRAGMA application_id={_OURS}")
         database.execute(f"PRAGMA user_version={_VERSION}")
+
+
+def _keep(database: sqlite3.Connection, read: Iterable[Entry], gone: Iterable[str]) -> None:
+    with _transaction(database):
+        for table in _TABLES:
+            database.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
+        runs = (entry[:-1] for entry in read)
+        database.executemany("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", map(_checked, runs))
+        settings = ((entry.name, entry.stamp, entry.config) for entry in read)
+        database.executemany("INSERT OR REPLACE INTO configs VALUES (?,?,?,?)", map(_checked, settings))
 
 
 @contextlib.contextmanager
@@ -232,124 +315,32 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
     database.execute("BEGIN IMMEDIATE")
     try:
         yield
+        database.execute("COMMIT")
     except BaseException:
-        database.execute("ROLLBACK")
+        with contextlib.suppress(sqlite3.Error):
+            database.execute("ROLLBACK")
         raise
-    database.execute("COMMIT")
 
 
-def _compared(database: sqlite3.Connection, folder: Path, files: list[File], records: bool) -> list[Row]:
-    """The rows of the files: from the index where they have not changed, else from the files, and noted."""
-    known = {row[0]: row for row in database.execute("SELECT * FROM runs")}
-    texts: dict[str, tuple[Any, ...]] = {}
-    if records:
-        texts = {row[0]: row for row in database.execute("SELECT * FROM records")}
-    rows, changed = [], []
-    for file in files:
-        row, kept = known.pop(file.name, None), texts.get(file.name)
-        same = row is not None and row[1] == file.stamp and row[-1] == _crc(row[:-1])
-        if same and records:
-            same = kept is not None and kept[1] == file.stamp and kept[-1] == _crc(kept[:-1])
-        if row is None or not same:
-            changed.append(file)
-            continue
-        assay, _, key = file.name[:-3].rpartition("-")
-        rows.append(Row._make((*file[:3], assay, key, *row[2:-1], kept[2] if kept else None)))
-    seen = [one for one in (_seen(folder, file) for file in changed) if one is not None]
-    if seen or known:
-        with contextlib.suppress(sqlite3.OperationalError):  # busy, or the folder cannot be written
-            _keep(database, seen, known)
-    return rows + [row if records else row._replace(text=None) for _, row in seen]
+def _checked(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    return *row, _crc(row)
 
 
-def _keep(database: sqlite3.Connection, seen: Iterable[tuple[int, Row]], gone: Iterable[str]) -> None:
-    with _transaction(database):
-        for table in ("runs", "records"):
-            database.executemany(f"DELETE FROM {table} WHERE name = ?", [(name,) for name in gone])
-        for table, made in (("runs", _run_entry), ("records", _record_entry)):
-            entries = [made(stamp, row) for stamp, row in seen]
-            if entries:
-                marks = ",".join("?" * (len(entries[0]) + 1))
-                whole = [(*entry, _crc(entry)) for entry in entries]
-                database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", whole)
-
-
-def _run_entry(stamp: int, row: Row) -> tuple[Any, ...]:
-    return row.name, stamp, *row[5:-1]
-
-
-def _record_entry(stamp: int, row: Row) -> tuple[Any, ...]:
-    return row.name, stamp, row.text
-
-
-def _crc(entry: tuple[Any, ...]) -> int:
+def _crc(row: tuple[Any, ...]) -> int:
     # SQLite does not notice a changed byte within a value. Version 2 of marshal writes equal tuples as equal bytes.
-    return zlib.crc32(marshal.dumps(entry, 2))
+    return zlib.crc32(marshal.dumps(row, 2))
 
 
-def _file(name: str, status: os.stat_result) -> File:
-    # A tuple of integers has the same hash in every process.
-    stamp = hash((status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino))
-    return File(name, status.st_size, status.st_mtime_ns, stamp)
-
-
-def _seen(folder: Path, file: File) -> tuple[int, Row] | None:
-    """The stamp of a file and what its end says of it; None where it is gone by now."""
-    path, name = folder / file.name, file.name
-    assay, _, key = name[:-3].rpartition("-")
-    empty = Row(name, file.size, file.used, assay, key, "", "", None, None, None, "", "", None)
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without the garbage collector, which would look again and again through 100,000 rows that are all in use."""
+    collecting = gc.isenabled()
+    gc.disable()
     try:
-        with opened(path) as (handle, status):
-            file = _file(name, status)
-            text = record_text(handle, status.st_size, path)
-        record = parsed(text, path)
-        if (record["assay"], record["key"]) != (assay, key):
-            raise StoreError(f"{path} holds another run than its name says: delete it, or run with --fresh")
-        row = _described(empty._replace(size=file.size, used=file.used), record, path)
-    except StoreError as error:
-        code = OTHER_LAYOUT if isinstance(error, OtherLayoutError) else ""
-        return (file.stamp, empty._replace(code=code, problem=str(error))) if os.path.lexists(path) else None
-    return file.stamp, row._replace(text=text.decode())
-
-
-def _described(row: Row, record: dict[str, Any], path: Path) -> Row:
-    """The row with what is in the record.
-
-    Raises:
-        StoreError: something in the record is of another type than in a run's.
-    """
-
-    def taken(holder: dict[str, Any], name: str, kind: type, absent: Any = None) -> Any:
-        value = holder.get(name, absent)
-        fits = isinstance(value, kind) and not isinstance(value, bool)
-        if isinstance(value, int):
-            fits = fits and abs(value) < 2**63
-        if isinstance(value, str):
-            fits = fits and value.isprintable()
-        if value is not absent and not fits:
-            raise StoreError(f"{path} has a record whose {name} is {value!r:.50}: delete it, or run with --fresh")
-        return value
-
-    config, seconds = taken(record, "config", dict, {}), record.get("seconds")
-    changed = [name for name in taken(record, "changed", list, []) if isinstance(name, str) and name in config]
-    return row._replace(
-        profile=taken(record, "profile", str, ""),
-        code=taken(record, "code", str, ""),
-        seeds=taken(config, "seeds", int),
-        seed=taken(config, "seed", int),
-        seconds=float(seconds)
-        if isinstance(seconds, int) and abs(seconds) < 2**53
-        else taken(record, "seconds", float),
-        started=taken(record, "started", str, ""),
-        changed=" ".join(f"{name}={spelled(config[name])}" for name in changed).encode(errors="replace").decode(),
-    )
-
-
-def spelled(value: Any) -> str:
-    """A setting's value as `--set` takes it."""
-    if isinstance(value, list | tuple):
-        return ",".join(map(spelled, value))
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+        yield
+    finally:
+        if collecting:
+            gc.enable()
 
 
 def _on_a_network(folder: Path) -> bool:

@@ -19,10 +19,10 @@ import jax
 import xarray as xr
 
 from . import assays, configs, simulation
+from ._entries import OTHER_LAYOUT
 from .assay import Assay
 from .claims import Verdict
 from .errors import StoreError, UserError, nearest
-from .index import OTHER_LAYOUT
 from .store import Store, check_folder, code_version, key, open_run
 
 if TYPE_CHECKING:

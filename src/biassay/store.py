@@ -22,7 +22,7 @@ from . import configs
 from ._atomic import replaced
 from ._layout import SCHEMA, content, packed, reason, unpacked
 from .errors import StoreError, UserError
-from .index import Index, Row
+from .index import Index, StoredRun
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -137,7 +137,7 @@ class Store:
             raise StoreError(f"{path} holds another run than its name says: delete it, or run with --fresh")
         return stored
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[StoredRun]:
         """What is known of every file of the store without reading its data, the one used last first.
 
         Raises:
@@ -147,8 +147,7 @@ class Store:
 
     def paths(self) -> tuple[Path, ...]:
         """The files of the store, the one used last first."""
-        files = Index(self.folder).files()
-        return tuple(self.folder / file.name for file in sorted(files, key=lambda file: file.used, reverse=True))
+        return tuple(self.folder / file.name for file in Index(self.folder).files())
 
     def write(self, assay: str, key: str, data: xr.Dataset, record: Mapping[str, Any]) -> Path:
         """Publishes data and record as one file, and removes what killed processes left behind.
