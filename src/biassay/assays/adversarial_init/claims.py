@@ -12,6 +12,7 @@ import numpy as np
 import xarray as xr
 
 from ...claims import Claim, Measure, Outcome
+from .claims_complexity import COMPLEXITY
 from .on_digits import PAIRS, VANILLA
 
 POSITIVE = (1e-9, math.inf)
@@ -126,7 +127,7 @@ _INTERPOLATING_SAYS = "S0, S2, NC1 and NC2 fit every training image"
 _CNN_UNREGULARISED_SAYS = "without regularisers: test(S2) - test(S0), both at the main step size and with the stop rule"
 _CNN_INTERPOLATING = _fits("S0", "S2", "NC1", network="cnn_")
 
-CLAIMS = (
+_DIGITS_AND_TOY = (
     Claim(
         name="interpolation",
         says="Vanilla SGD fits every training image from each of the four starts S0, S2, NC1 and NC2.",
@@ -400,3 +401,5 @@ CLAIMS = (
         unit="heights of the window",
     ),
 )
+
+CLAIMS = (*_DIGITS_AND_TOY, *COMPLEXITY)

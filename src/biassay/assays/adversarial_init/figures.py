@@ -6,6 +6,7 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Field, Figure, Panel, Points, Role, Series, quantile_band
+from .figures_complexity import figures_complexity
 from .figures_images import figures_images
 from .figures_seeds import INTERVAL, bars, points
 
@@ -35,10 +36,10 @@ PICTURES = {
 
 
 def figures(data: xr.Dataset) -> tuple[Figure, ...]:
-    """The gap and what it is made of, the escape, the distances, the replication, the toy's decision boundaries, and
-    the deep classifiers on images where they were run."""
+    """The gap and what it is made of, the escape, the distances, the replication, the toy's decision boundaries, the
+    complexity of the minima, and the deep classifiers on images where they were run."""
     digits = _gap(data), _curves(data), _escape(data), _closeness(data), _toy_pictures(data), _toy_geometry(data)
-    return *digits, *figures_images(data)
+    return *digits, *figures_complexity(data), *figures_images(data)
 
 
 def _gap(data: xr.Dataset) -> Figure:
