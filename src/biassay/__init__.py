@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from .dynamics import Optax as Optax
     from .errors import StoreError as StoreError
     from .errors import UserError as UserError
+    from .found import find_runs as find_runs
+    from .found import load_runs as load_runs
+    from .index import StoredRun as StoredRun
     from .problem import Batch as Batch
     from .problem import Problem as Problem
     from .runs import Result as Result
@@ -48,6 +51,8 @@ _HOMES = {
         "Optax",
     ),
     "errors": ("StoreError", "UserError"),
+    "found": ("find_runs", "load_runs"),
+    "index": ("StoredRun",),
     "problem": ("Batch", "Problem"),
     "runs": ("Result", "run"),
     "simulation": ("PerSeed", "Simulation", "checkpoints_in", "log_steps", "progress_to", "simulate"),

@@ -47,13 +47,21 @@ def replaced(path: Path) -> Iterator[Path]:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Removes what dead processes were writing in `folder`: those of this machine, and any file an hour old."""
+    """Removes what dead processes were writing in `folder`."""
     _swept[folder] = time.monotonic()
+    for left in abandoned(folder):
+        with contextlib.suppress(OSError):  # another process was first, or it is another user's
+            left.unlink()
+
+
+def abandoned(folder: Path) -> list[Path]:
+    """What dead processes were writing in `folder`: those of this machine, and any file an hour old."""
+    found = []
     for left in folder.glob(f"{TEMPORARY}*"):
-        # Another process may remove it first; it may be another user's.
         with contextlib.suppress(OSError):
             if _is_dead(left) or time.time() - left.stat().st_mtime > _STALE_SECONDS:
-                left.unlink()
+                found.append(left)
+    return found
 
 
 def _is_dead(unfinished: Path) -> bool:

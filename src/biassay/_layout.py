@@ -19,12 +19,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .errors import StoreError
 
 if TYPE_CHECKING:
     import netCDF4
+    import numpy as np
     import xarray as xr
 
 SCHEMA = 2
@@ -213,6 +212,8 @@ def _trimmed(body: bytes) -> bytes:
 
 
 def _write_variable(file: netCDF4.Dataset, name: str, array: xr.Variable) -> None:
+    import numpy as np
+
     values = np.asarray(array.values)
     kind, attributes = values.dtype.kind, dict(array.attrs)
     if kind == "b":
@@ -236,6 +237,8 @@ def _write_variable(file: netCDF4.Dataset, name: str, array: xr.Variable) -> Non
 
 
 def _annotate(target: netCDF4.Dataset | netCDF4.Variable, attributes: Mapping[Any, Any]) -> None:
+    import numpy as np
+
     for name, value in attributes.items():
         if isinstance(value, bool | np.bool_) or value is None:
             raise ValueError(f"the attribute {name!r} is {value!r}; netCDF holds text and numbers")
@@ -244,6 +247,7 @@ def _annotate(target: netCDF4.Dataset | netCDF4.Variable, attributes: Mapping[An
 
 def _from_netcdf(body: bytes) -> xr.Dataset:
     import netCDF4
+    import numpy as np
     import xarray as xr
 
     with netCDF4.Dataset("run.nc", memory=body) as file:
@@ -260,6 +264,7 @@ def _from_netcdf(body: bytes) -> xr.Dataset:
 
 
 def _read_variable(variable: netCDF4.Variable, dtype: np.dtype) -> xr.Variable:
+    import numpy as np
     import xarray as xr
 
     attributes = {name: variable.getncattr(name) for name in variable.ncattrs()}

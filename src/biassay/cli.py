@@ -1,4 +1,4 @@
-"""The command line: list, run, sweep, report and cite.
+"""The command line: list, run, sweep, runs, report and cite.
 
 Everything a user asked for is checked before anything runs or is written. Exit codes: 0 finished, 1 a verdict is not
 the recorded one (`run --check`), 2 the user's mistake, told in one line, 130 interrupted. JAX is imported by `run` and
@@ -26,8 +26,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import tyro
 
-from . import assays, cli_sweep, configs
+from . import assays, cli_runs, cli_sweep, configs
 from .citations import BIBTEX, bibtex
+from .cli_runs import Runs
 from .cli_sweep import INTERRUPTED, Sweep
 from .errors import UserError, nearest
 
@@ -98,7 +99,7 @@ class Cite:
     """The assays; all of them when none is named."""
 
 
-_COMMANDS = {"list": List, "run": Run, "sweep": Sweep, "report": Report, "cite": Cite}
+_COMMANDS = {"list": List, "run": Run, "sweep": Sweep, "runs": Runs, "report": Report, "cite": Cite}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -113,6 +114,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             case Sweep() as asked:
                 with _data_sets_in(asked.data_dir):
                     return _sweep(asked)
+            case Runs() as asked:
+                return cli_runs.run(asked)
             case Report() as asked:
                 return _report(asked)
             case Cite() as asked:
@@ -132,7 +135,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 # --- what was asked ---------------------------------------------------------------------------------------------------
 
 
-def _parsed(argv: Sequence[str]) -> List | Run | Sweep | Report | Cite:
+def _parsed(argv: Sequence[str]) -> List | Run | Sweep | Runs | Report | Cite:
     if argv and not argv[0].startswith("-") and argv[0] not in _COMMANDS:
         raise UserError(f"there is no command {argv[0]!r}: {nearest(argv[0], _COMMANDS)}")
     heard = io.StringIO()
@@ -142,6 +145,7 @@ def _parsed(argv: Sequence[str]) -> List | Run | Sweep | Report | Cite:
                 Annotated[List, tyro.conf.subcommand("list")]
                 | Annotated[Run, tyro.conf.subcommand("run")]
                 | Annotated[Sweep, tyro.conf.subcommand("sweep")]
+                | Annotated[Runs, tyro.conf.subcommand("runs")]
                 | Annotated[Report, tyro.conf.subcommand("report")]
                 | Annotated[Cite, tyro.conf.subcommand("cite")],  # pyright: ignore[reportArgumentType]
                 prog="biassay",
