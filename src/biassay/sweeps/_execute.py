@@ -180,8 +180,9 @@ class _Running:
                         keep_failure(self._job, answer)
                     self._take(answer)
                     ended = len(self._verdicts) + len(self._failed)
-                    rest = remaining(len(self._made.points) - ended, ended - before, time.monotonic() - begun)
-                    self._tell(rest, workers)
+                    rest = len(self._made.points) - ended
+                    running = min(rest, workers.slots())
+                    self._tell(remaining(rest, ended - before, running, time.monotonic() - begun), workers)
         except BaseException:
             with contextlib.suppress(StoreError):
                 self._write_manifest()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -65,7 +66,13 @@ def gather(axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> xr.Datase
         else:
             variables[variable] = described
     variables["sweep_failed"] = (names, failed, {"long_name": "whether the point has no result"})
-    made = xr.Dataset(variables, coords, parts[0].attrs if parts else None)
+    common, differing = _told(parts)
+    for name in differing:
+        column = np.full(shape, np.nan)
+        for place, part in found.items():
+            column[place] = part.attrs.get(name, np.nan)
+        variables[name] = (names, column)
+    made = xr.Dataset(variables, coords, common)
     for name, axis in zip(names, axes, strict=True):
         made[name].attrs["long_name"] = axis.field
     return made
@@ -96,6 +103,19 @@ def axis_names(axes: Sequence[Axis], parts: Sequence[xr.Dataset]) -> tuple[str, 
     """The fields' names, `swept_NAME` where the assay's datasets use the name for something of their own."""
     taken = {str(name) for part in parts for name in (*part.variables, *part.dims)} | {"claim", "sweep_failed", *FIELDS}
     return tuple(f"swept_{axis.field}" if axis.field in taken else axis.field for axis in axes)
+
+
+def _told(parts: Sequence[xr.Dataset]) -> tuple[dict[Any, Any], list[Any]]:
+    """The attributes that are the same at all points, and the names of the numbers that are not."""
+    common: dict[Any, Any] = {}
+    differing = []
+    for name in dict.fromkeys(name for part in parts for name in part.attrs):
+        given: list[Any] = [part.attrs.get(name) for part in parts]
+        if all(np.array_equal(given[0], other) for other in given):
+            common[name] = given[0]
+        elif all(value is None or isinstance(value, Real) for value in given):
+            differing.append(name)
+    return common, differing
 
 
 def _joined(dim: str, parts: Sequence[xr.Dataset]) -> pd.Index:

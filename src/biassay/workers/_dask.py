@@ -43,12 +43,16 @@ class DaskWorkers:
         return self._executor
 
     def death(self, executor: Executor, error: BaseException) -> Death | None:
-        """Dask gives up on a batch after some workers that had it have died."""
+        """Dask gives up on a batch after some workers that had it have died.
+
+        It may also hand a batch to a worker that is just ending, which is no fault of the batch.
+        """
         from distributed import KilledWorker
 
-        if not isinstance(error, KilledWorker):
-            return None
-        return Death("killed", times=getattr(error, "allowed_failures", 0) + 1)
+        if isinstance(error, KilledWorker):
+            return Death("killed", times=getattr(error, "allowed_failures", 0) + 1)
+        ending = isinstance(error, RuntimeError) and "after shutdown" in str(error)
+        return Death(f"lost: {_reason(error)}", started=False) if ending or isinstance(error, OSError) else None
 
     def stop(self, executor: Executor) -> None:
         """Nothing: what is handed out has been cancelled, and the workers belong to the cluster."""

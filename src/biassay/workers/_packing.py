@@ -32,11 +32,12 @@ class Packing:
         return int(max(1, min(wanted, left // (_SHARES * max(slots, 1)), left)))
 
 
-def remaining(left: int, finished: int, elapsed: float) -> float | None:
+def remaining(left: int, finished: int, running: int, elapsed: float) -> float | None:
     """Seconds until `left` more items are finished, when `finished` took `elapsed`; None while none is.
 
-    Honest as far as the finished items are a fair sample of all: hand the items out in random order.
+    Of the `running` items among those that are left, a half counts as done. Honest as far as the finished items are a
+    fair sample of all: hand the items out in random order.
     """
     if left == 0:
         return 0.0
-    return elapsed * left / finished if finished else None
+    return elapsed * (left - running / 2) / (finished + running / 2) if finished else None

@@ -14,6 +14,7 @@ from concurrent.futures import FIRST_COMPLETED, CancelledError, Executor, Future
 from dataclasses import dataclass
 from typing import Any
 
+from ..errors import UserError
 from ._items import Answer, Failed, Finished, compute
 from ._packing import Packing
 from ._pool import Death, WorkerError, Workers
@@ -21,7 +22,7 @@ from ._pool import Death, WorkerError, Workers
 _LOOK_SECONDS = 0.5
 """Between two looks at whether workers have joined."""
 _CRASHES_ALONE = 2
-_FALSE_STARTS = 3
+_FALSE_STARTS = 10
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,10 @@ class _Supervision:
             death = self._workers.death(batch.executor, error)
             self._workers.stop(batch.executor)
             if death is None:
-                raise error
+                if isinstance(error, UserError):
+                    raise error
+                told = " ".join(str(error).split())
+                raise WorkerError(f"the workers cannot compute: {type(error).__name__}: {told}") from error
             yield from self._bury(batch, death)
 
     def _bury(self, batch: _Batch, death: Death) -> Iterator[Answer]:
@@ -125,6 +129,7 @@ class _Supervision:
             self._false_starts += 1
             if self._false_starts == _FALSE_STARTS:
                 raise WorkerError(f"the workers die before they can work: {death.how}")
+            time.sleep(_LOOK_SECONDS)
             (self._suspects if batch.alone else self._waiting).extendleft(reversed(batch.items))
             return
         for item in batch.items:
