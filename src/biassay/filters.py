@@ -100,11 +100,11 @@ def _fulfils(value: Any, made: Filter) -> bool | None:
         same = value is None and made.value.lower() == "none"
         return same == (made.relation == "=") if equality else (False if value is None else None)
     if isinstance(value, list):
-        parts = [part.strip() for part in made.value.strip("()[] ").split(",") if part.strip()]
-        each = [_fulfils(item, Filter("", "=", part)) for item, part in zip(value, parts, strict=False)]
-        if not equality or (len(parts) == len(value) and None in each):
+        parts = [Filter("", "=", part.strip()) for part in made.value.strip("()[] ").split(",") if part.strip()]
+        if not equality or (value and any(_fulfils(value[0], part) is None for part in parts)):
             return None
-        return (len(parts) == len(value) and all(each)) == (made.relation == "=")
+        same = len(parts) == len(value) and all(map(_fulfils, value, parts))
+        return same == (made.relation == "=")
     if isinstance(value, bool):
         asked: Any = _TRUTH.get(made.value.lower())
         return None if asked is None or not equality else _ORDERS[made.relation](value, asked)

@@ -284,7 +284,7 @@ def _compared(
         try:
             _keep(database, read, known)
         except sqlite3.OperationalError as error:
-            if not error.sqlite_errorname.startswith(_BUSY):
+            if not getattr(error, "sqlite_errorname", "").startswith(_BUSY):
                 raise
     return entries
 
