@@ -53,7 +53,8 @@ def packed(data: xr.Dataset, record: Mapping[str, Any]) -> bytes:
         "dtypes": {str(name): array.dtype.str for name, array in data.variables.items()},
         "coordinates": [str(name) for name in data.coords],
     }
-    body = _as_netcdf(data, text, json.dumps(layout)) + text.encode()
+    with _alone():
+        body = _as_netcdf(data, text, json.dumps(layout)) + text.encode()
     head = body + _MARK + len(text.encode()).to_bytes(8, "big") + _hash(text.encode(), 16)
     return head + _hash(head, 20)
 
@@ -71,7 +72,8 @@ def unpacked(content: bytes, path: Path) -> tuple[xr.Dataset, dict[str, Any]]:
         raise StoreError(f"{path} is damaged: {_AGAIN}")
     record = parsed(text, path)
     try:
-        return _from_netcdf(content[: -_SEAL_BYTES - len(text)]), record
+        with _alone():
+            return _from_netcdf(content[: -_SEAL_BYTES - len(text)]), record
     except Exception as error:  # a file that was sealed with damage in it may raise anything
         raise StoreError(f"{path} cannot be read ({type(error).__name__}): {_AGAIN}") from None
 
@@ -181,6 +183,13 @@ def _read(handle: int, size: int) -> bytes:
         parts.append(part)
         size -= len(part)
     return b"".join(parts)
+
+
+def _alone() -> Any:
+    """A lock on the netCDF library, which crashes when two threads use it at once; it is xarray's own lock."""
+    from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
+
+    return NETCDF4_PYTHON_LOCK
 
 
 # --- netCDF, by the conventions of xarray, without its passes over every variable -------------------------------------
