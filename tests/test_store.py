@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import time
@@ -126,17 +125,6 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
     assert store.path("coins", "k").read_bytes() == old
 
 
-def test_a_write_that_netcdf_cannot_finish_is_one_line(tmp_path: Path, data: xr.Dataset) -> None:
-    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limit[1]))  # Python ignores SIGXFSZ: writes fail with EFBIG
-    try:
-        with pytest.raises(StoreError, match=r"^cannot write .*coins-k.nc: .*; make room or choose another --out$"):
-            Store(tmp_path).write("coins", "k", data, {})
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
-    assert list(tmp_path.iterdir()) == []
-
-
 def test_what_killed_processes_left_is_swept(tmp_path: Path, data: xr.Dataset) -> None:
     stale, young = tmp_path / ".unfinished-a.nc", tmp_path / ".unfinished-b.nc"
     for left in (stale, young):
@@ -155,48 +143,103 @@ import numpy as np, xarray as xr
 from itertools import count
 from pathlib import Path
 from biassay.errors import StoreError
+from biassay.index import Index
 from biassay.store import Store, open_run, save_run
 
-atomic, folder = sys.argv[1] == "atomic", Path(sys.argv[2])
-store, data = Store(folder), xr.Dataset({"x": ("n", np.arange(200_000.0))})
+atomic, folder, rounds = sys.argv[1] == "atomic", Path(sys.argv[2]), int(sys.argv[3])
+store, data = Store(folder), xr.Dataset({"x": ("n", np.arange(100_000.0))})
 whole = store.write("coins", "0", data, {}).stat().st_size
+Index(folder, few=0).rows()
 random.seed(0)
 unreadable = 0
-for round in range(36):
-    child = os.fork()
-    if child == 0:
-        if round % 2:  # killed by the kernel in the middle of a file, however slow the machine is
-            signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
-            resource.setrlimit(resource.RLIMIT_FSIZE, (random.randrange(1, whole),) * 2)
-        for k in count():
-            if atomic:
-                store.write("coins", str(k % 3), data, {})
-            else:
-                save_run(store.path("coins", str(k % 3)), data, {"schema": 1})
+for round in range(rounds):
+    writers = []
+    for number in range(3):
+        child = os.fork()
+        if child == 0:
+            if round % 2:  # killed by the kernel in the middle of a file, however slow the machine is
+                signal.signal(signal.SIGXFSZ, signal.SIG_DFL)
+                resource.setrlimit(resource.RLIMIT_FSIZE, (random.Random(3 * round + number).randrange(1, whole),) * 2)
+            for k in count(number):
+                if atomic:
+                    store.write("coins", str(k % 3), data, {})
+                else:
+                    save_run(store.path("coins", str(k % 3)), data, {"assay": "coins", "key": str(k % 3)})
+        writers.append(child)
     if round % 2 == 0:  # killed at any moment: between two files, before and after the renaming
-        time.sleep(random.uniform(0.01, 0.06))
-        os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+        time.sleep(random.uniform(0.005, 0.05))
+        for child in writers:
+            os.kill(child, signal.SIGKILL)
+    for child in writers:
+        os.waitpid(child, 0)
     for path in store.paths():
         try:
             open_run(path)
         except StoreError:
             unreadable += 1
+    if atomic:
+        unreadable += sum(row.problem is not None for row in Index(folder, few=0).rows(configs=True))
 store.write("coins", "0", data, {})
 print(unreadable, len(store.paths()))
 """
 
 
-@pytest.mark.parametrize("how", ["atomic", "direct"])
-def test_killed_at_any_moment_no_file_is_half_written(tmp_path: Path, how: str) -> None:
-    command = [sys.executable, "-c", KILLING, how, str(tmp_path / "store")]
-    asked = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+def unreadable_after(folder: Path, how: str, rounds: int) -> int:
+    """The files that could not be read, in all rounds of three writers at once, all of which are killed."""
+    command = [sys.executable, "-c", KILLING, how, str(folder), str(rounds)]
+    asked = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600)
     unreadable, files = map(int, asked.stdout.split())
     assert files > 0
-    if how == "atomic":
-        assert unreadable == 0
-    else:  # the control: writing in place leaves what the test looks for
-        assert unreadable > 0
+    return unreadable
+
+
+@pytest.mark.parametrize("rounds", [16, pytest.param(200, marks=pytest.mark.nightly)])
+def test_killed_at_any_moment_no_file_is_half_written(tmp_path: Path, rounds: int) -> None:
+    assert unreadable_after(tmp_path / "atomic", "atomic", rounds) == 0
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(200, marks=pytest.mark.nightly)])
+def test_writing_in_place_does_leave_half_files(tmp_path: Path, rounds: int) -> None:
+    """The control of the test above."""
+    assert unreadable_after(tmp_path / "direct", "direct", rounds) > 0
+
+
+FILLING = """
+import resource, sys
+import numpy as np, xarray as xr
+from pathlib import Path
+from biassay.errors import StoreError
+from biassay.store import Store, open_run
+
+store, data = Store(Path(sys.argv[1])), xr.Dataset({"x": ("n", np.arange(20_000.0))})
+whole = [store.write("coins", str(k), data, {}) for k in range(3)]
+before = {path.name: path.read_bytes() for path in store.folder.iterdir()}
+soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+for room in (0, 1, 4096, 100_000, whole[0].stat().st_size - 1):
+    resource.setrlimit(resource.RLIMIT_FSIZE, (room, hard))
+    for key in ("0", "new"):
+        try:
+            store.write("coins", key, data, {})
+        except StoreError as error:
+            print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert {path.name: path.read_bytes() for path in store.folder.iterdir()} == before
+    assert all(open_run(path).data.identical(data) for path in whole)
+store.write("coins", "new", data, {})
+print(len(store.paths()))
+"""
+
+
+def test_a_disk_that_is_full_damages_nothing_and_has_room_again(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", FILLING, str(tmp_path / "store")]
+    asked = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert asked.stderr == ""
+    *errors, files = asked.stdout.splitlines()
+    assert files == "4"
+    assert len(errors) == 10
+    for line in errors:
+        assert line.startswith(f"cannot write {tmp_path}/store/coins-")
+        assert line.endswith(".nc: File too large; make room or choose another --out")
 
 
 def test_the_key_follows_what_decides_the_data() -> None:
