@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import json
+import math
+import random
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +14,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from biassay import configs
+from biassay._entries import spelled
 from biassay.errors import UserError
+from biassay.store import key
+from biassay.store import key as key_of
 
 
 @dataclass(frozen=True)
@@ -114,3 +120,87 @@ def test_configs_are_equal_exactly_when_their_texts_are(first: dict, second: dic
     a, b = Config(**first), Config(**second)
     assert (a == b) == (configs.canonical_text(a) == configs.canonical_text(b))
     assert configs.canonical_text(configs.replace(Config(), configs.canonical(a))) == configs.canonical_text(a)
+
+
+_TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=5).filter(lambda text: text == text.strip())
+_FLOATS = st.floats(allow_nan=False, allow_infinity=False) | st.integers(-(2**53), 2**53).map(float)
+_ANY = st.fixed_dictionaries(
+    {
+        "epsilon": _FLOATS.map(abs).filter(bool),
+        "steps": st.integers(-(2**70), 2**70),
+        "decay": st.booleans(),
+        "start": st.sampled_from(["zero", "random"]),
+        "etas": st.lists(_FLOATS, max_size=4).map(tuple),
+        "box": st.tuples(st.integers(), st.integers()),
+        "limit": st.none() | _FLOATS,
+        "label": _TEXT,
+        "seed": st.integers(0, 9),
+        "seeds": st.integers(1, 9),
+    }
+)
+
+
+@given(_ANY)
+def test_what_is_written_out_is_read_back(values: dict) -> None:
+    """Value -> text -> value, by way of the command line, of JSON and of a listing of stored runs."""
+    config = Config(**values)
+    texts = {name: spelled(value) for name, value in configs.canonical(config).items()}
+    assert configs.replace(Config(), configs.read(Config(), texts)) == config
+    assert configs.replace(Config(), json.loads(configs.canonical_text(config))) == config
+
+
+def other_clothes(config: Config) -> dict[str, object]:
+    """The same values as other Python types: whole floats as integers, tuples as lists, NumPy's numbers."""
+    return {
+        "epsilon": int(config.epsilon) if config.epsilon.is_integer() else np.float64(config.epsilon),
+        "steps": np.int64(config.steps) if abs(config.steps) < 2**63 else config.steps,
+        "decay": np.bool_(config.decay),
+        "etas": [int(eta) if eta.is_integer() else eta for eta in config.etas],
+        "box": list(config.box),
+        "limit": config.limit if config.limit is None else np.float64(config.limit),
+        "seed": np.int8(config.seed),
+    }
+
+
+@given(_ANY)
+def test_equal_configs_have_one_key_in_any_clothes(values: dict) -> None:
+    config = Config(**values)
+    assert key("coins", configs.replace(config, other_clothes(config)), "1") == key("coins", config, "1")
+
+
+def keys_of(draws: int) -> tuple[int, int]:
+    """How many different configs, and how many different keys, come of so many draws from a small neighbourhood:
+    neighbouring floats, ends of tuples moved from one field to the next, text that looks like another field's."""
+    draw = random.Random(0)
+    seen: dict[Config, str] = {}
+    for _ in range(draws):
+        eta = draw.choice([0.0, 0.1, 1.0, 1e-300])
+        for _ in range(draw.randrange(3)):
+            eta = math.nextafter(eta, draw.choice([2.0, -2.0]))
+        config = Config(
+            epsilon=abs(eta) or 5e-324,
+            steps=draw.randrange(12),
+            decay=draw.random() < 0.5,
+            etas=tuple(draw.choice([0.1, 0.3, eta]) for _ in range(draw.randrange(4))),
+            box=(draw.randrange(3), draw.randrange(3)),
+            limit=draw.choice([None, 0.0, eta]),
+            label=draw.choice(["", "none", "0.1", '"', "0.1,0.3", "\\"]),
+            seeds=draw.randrange(1, 12),
+        )
+        seen[config] = key("coins", config, "1")
+        assert key("coins", replace(config), "1") == seen[config]
+    return len(seen), len(set(seen.values()))
+
+
+@pytest.mark.parametrize("draws", [3_000, pytest.param(100_000, marks=pytest.mark.nightly)])
+def test_different_configs_never_share_a_key(draws: int) -> None:
+    different, keys = keys_of(draws)
+    assert different > 0.9 * draws
+    assert keys == different
+
+
+def test_a_shorter_key_would_be_shared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The control of the test above."""
+    monkeypatch.setitem(globals(), "key", lambda *named: key_of(*named)[:4])
+    different, keys = keys_of(3_000)
+    assert keys < different
