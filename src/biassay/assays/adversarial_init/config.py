@@ -164,10 +164,15 @@ class Config:
         small = sorted({"densenet40", "wrn28-1"} & set(self.image_networks))
         if "restricted-imagenet" in self.image_data_sets and small:
             raise ValueError(f"image_networks: {small[0]} is for images of 32x32: leave it or restricted-imagenet out")
-        for replication in (self.image_replication, *self.image_replications):
-            confusion.check_corruption(replication, self.image_fraction)
-        for fraction in self.image_fractions:
-            confusion.check_corruption(self.image_replication, fraction)
+        for name, replications in (
+            ("image_replication", (self.image_replication,)),
+            ("image_replications", self.image_replications),
+        ):
+            if min(replications, default=1) < 1:
+                raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        for name, fractions in (("image_fraction", (self.image_fraction,)), ("image_fractions", self.image_fractions)):
+            if not all(0 <= fraction <= 1 for fraction in fractions):
+                raise ValueError(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name, least in {
             **dict.fromkeys(("image_seeds", "image_pixels", "image_epochs", "image_check_epochs"), 1),
             **dict.fromkeys(("image_train", "image_test", "image_weight_decay"), 0),

@@ -175,7 +175,7 @@ def _complexity(data: xr.Dataset, name: str) -> Figure:
         name=f"images-complexity-{name}",
         title=f"{name}: how complex the minima are",
         caption="Measures of arXiv 1912.02178, batch normalisation folded in, as their public code prints them, m "
-        "training images. A minimum that does not classify nine tenths of them rightly has no margin, and no point where "
-        f"one is needed. The random start with the adversarial norms (NC2) tells what is mere scale. {INTERVAL}.",
+        "training images. A minimum that does not classify nine tenths of them rightly has no margin, and no point "
+        f"where one is needed. The random start with the adversarial norms (NC2) tells what is mere scale. {INTERVAL}.",
         panels=tuple(panel(measure, words) for measure, words in MEASURES.items()),
     )

@@ -68,9 +68,14 @@ def predict_folded(net_predict: Callable[..., Array]) -> Callable[[PyTree, Array
 
 def layers_of(network: PyTree) -> list[MeasuredLayer]:
     """The layers of weights in the order of a pass, (out, in, k, k) and the head (out, in)."""
+
+    def measured(weight: Array, bias: np.ndarray | None = None) -> MeasuredLayer:
+        return MeasuredLayer(np.moveaxis(np.asarray(weight), (-1, -2), (0, 1)), bias)
+
     nodes = jax.tree.leaves(network, is_leaf=lambda node: isinstance(node, (Affine, BatchNorm, Layer)))
     return [
-        MeasuredLayer(np.moveaxis(np.asarray(node[0]), (-1, -2), (0, 1)), np.asarray(node[1]))
+        # In DenseNet a convolution that no batch norm follows is an array of its own.
+        measured(node[0], np.asarray(node[1])) if isinstance(node, (Affine, Layer)) else measured(node)
         for node in nodes
         if not isinstance(node, BatchNorm)
     ]
