@@ -88,7 +88,7 @@ def verdict_table(
     shape = (*(len(axis.values) for axis in axes), len(claims))
     columns: dict[str, np.ndarray] = {}
     for name in FIELDS:
-        blank: Any = {"outcome": MISSING, "reason": "", "n": 0, "diverged": 0}.get(name, np.nan)
+        blank: Any = {"outcome": MISSING, "reason": "", "n_seeds": 0, "diverged": 0}.get(name, np.nan)
         columns[name] = np.full(shape, blank, dtype=object if isinstance(blank, str) else None)
     for place, rows in found.items():
         for k, name in enumerate(FIELDS):

@@ -20,7 +20,7 @@ from ..workers import Failed, WorkerError, failure
 Judged = tuple[tuple[Any, ...], ...]
 """For every claim what `FIELDS` names."""
 
-FIELDS = ("outcome", "value", "low", "high", "control", "control_low", "control_high", "n", "diverged", "reason")
+FIELDS = ("outcome", "value", "low", "high", "control", "control_low", "control_high", "n_seeds", "diverged", "reason")
 """What is kept of a verdict."""
 
 

@@ -54,7 +54,7 @@ class SweepResult:
     axes: the swept fields and their values.
     data: what was measured, the swept axes first: NaN where a point failed, and `sweep_failed` (*axes) says where.
     verdicts: what every claim says at every point, dimensions (*axes, claim): `outcome` ("missing" where a point
-        failed), `value` with its interval [`low`, `high`], `control` with [`control_low`, `control_high`], `n`,
+        failed), `value` with its interval [`low`, `high`], `control` with [`control_low`, `control_high`], `n_seeds`,
         `diverged` and `reason`.
     failures: the points that failed.
     cached: how many points the store had before.
