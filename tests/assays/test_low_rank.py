@@ -1,4 +1,4 @@
-"""The assay `low-rank`: its pieces by hand, the bound with stored gradients, a small run, CIFAR-10 from the archive."""
+"""The assay `low-rank`: its pieces by hand, the bound with stored gradients, a small run."""
 
 import dataclasses
 from itertools import pairwise
@@ -10,26 +10,20 @@ import pytest
 import xarray as xr
 
 from biassay.assays.low_rank import (
-    ASSAY,
     CLAIMS,
     Config,
     bound_runs,
     claims,
     digits_data,
     networks,
-    on_cifar,
     on_digits,
-    run,
 )
 from biassay.assays.low_rank.figures import correlations
 from biassay.claims import Claim
-from biassay.errors import UserError
 from biassay.problem import Batch
 from biassay.references import unrolled_sgd
-from biassay.report import to_matplotlib
 from small import CONFIGS
 from small import run as small_run
-from tiny_cifar import batches, write_archive
 
 SMALL = CONFIGS["low-rank"]
 
@@ -305,7 +299,13 @@ def test_the_correlation_of_rank_and_accuracy():
         ("identity_decays", (0.0, 5.0)),
         ("identity_batches", (256,)),
         ("identity_steps", 5),
+        ("weight_decays", (0.0, 1e-3, 3e-3, 1e-2, 2e-2, 3e-2)),
+        ("batches", (2, 4, 8, 16, 32)),
+        ("cifar_batches", (1, 2, 4, 8, 16, 32, 64)),
+        ("cifar_decays", (0.0, 1e-5, 1e-4, 1e-3, 1e-2, 2e-2, 3e-2)),
         ("cifar_networks", ("resnet-99",)),
+        ("cifar_networks", ("mlp", "mlp")),
+        ("cifar_channels", 0.0),
         ("cifar_layers", 1),
         ("cifar_drops", (10, 5)),
         ("cifar_lrs", ()),
@@ -315,72 +315,3 @@ def test_a_config_refuses_in_one_line(name, value):
     with pytest.raises(ValueError, match=name) as error:
         Config(**{name: value})
     assert "\n" not in str(error.value)
-
-
-# --- CIFAR-10 ---------------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def cifar_run(tmp_path_factory):
-    """Both networks on a CIFAR-10 of 30 training images, through the archive."""
-    folder = tmp_path_factory.mktemp("cifar")
-    write_archive(folder, batches(seed=1, each=6))
-    config = dataclasses.replace(
-        SMALL,
-        cifar=True,
-        cifar_width=12,
-        cifar_layers=2,
-        cifar_batches=(6,),
-        cifar_lrs=(0.05, 0.1),
-        cifar_decays=(0.0, 0.5),
-        cifar_epochs=40,
-        cifar_drops=(30,),
-        cifar_check_epochs=10,
-    )
-    with pytest.MonkeyPatch.context() as patch, jax.enable_x64(True):
-        patch.setenv("BIASSAY_DATA", str(folder))
-        return config, on_cifar.cifar_study(config)
-
-
-@pytest.mark.nightly
-def test_cifar_runs_from_the_archive_to_the_dataset_and_the_figure(cifar_run, monkeypatch):
-    config, data = cifar_run
-    assert data.cifar_network.values.tolist() == ["mlp", "mlp-wn"]
-    assert data.cifar_epoch.values.tolist() == [0, 10, 20, 30, 40]
-    plain = data.isel(cifar_network=0, cifar_batch=0, cifar_seed=0)
-    end = plain.cifar_rank.sel(cifar_tol=0.01, cifar_lr=0.1).isel(cifar_epoch=-1)
-    none, decayed = (end.sel(cifar_decay=decay) for decay in (0.0, 0.5))
-    assert (decayed < none).all()
-    # lr wd T with a drop to a fifth after 30 of 40 epochs of five steps.
-    expected = 0.1 * 0.5 * 5 * (30 + 10 * on_cifar.FACTOR)
-    assert float(plain.cifar_forgetting.sel(cifar_lr=0.1, cifar_decay=0.5)[-1]) == pytest.approx(expected)
-    bound = plain.cifar_bound.sel(cifar_lr=0.1)
-    assert np.isinf(bound.sel(cifar_decay=0.0)).all()
-    assert (bound.sel(cifar_decay=0.5) % 300 == 0).all(), "six images a step, 50 steps between two checks"
-    assert np.isnan(data.cifar_bound.sel(cifar_network="mlp-wn")).all()
-
-    others = small_run("low-rank")
-    monkeypatch.setattr("biassay.assays.low_rank.cifar_study", lambda config: data)
-    for name in ("sweep", "one_output", "identity"):
-        monkeypatch.setattr(f"biassay.assays.low_rank.{name}", lambda *arguments: xr.Dataset())
-    both = xr.merge([others, run(config)], join="exact")
-    figure = ASSAY.figures(both)[-1]
-    assert figure.name == "cifar"
-    assert to_matplotlib(figure).axes
-
-
-def test_cifar_that_cannot_be_had_is_told_before_anything_is_trained(tmp_path, monkeypatch):
-    monkeypatch.setenv("BIASSAY_DATA", str(tmp_path))
-    with pytest.raises(UserError, match="CIFAR-10") as error:
-        run(dataclasses.replace(SMALL, cifar=True))
-    assert "\n" not in str(error.value)
-
-
-def test_the_bound_on_cifar_goes_back_to_a_check():
-    """Constant norms, one step an epoch, lr wd = 0.5: 0.5^k falls below 0.05 at k = 5, the next check is at 10."""
-    config = dataclasses.replace(SMALL, cifar_lrs=(0.5,), cifar_decays=(0.0, 1.0))
-    norms = np.ones((1, 1, 2, 3, 1))
-    found = on_cifar._bound(config, norms, np.ones(20), range(0, 21, 10), 1, 4)
-    np.testing.assert_array_equal(found[0, 0, :, 0], [np.inf, 4 * 10])
-    sizes = on_cifar._step_sizes(dataclasses.replace(SMALL, cifar_drops=(2, 4)), 3, 5)
-    np.testing.assert_allclose(sizes, [1] * 6 + [0.2] * 6 + [0.04] * 3)

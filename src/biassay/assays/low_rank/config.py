@@ -8,8 +8,11 @@ from ...data import digits
 
 LAYERS = 3
 """Hidden matrices of the network of the sweep."""
-CIFAR_NETWORKS = ("mlp", "mlp-wn")
-"""Networks that CIFAR-10 can be run with: without and with weight normalization."""
+CIFAR_NETWORKS = ("mlp", "mlp-wn", "resnet18", "vgg16")
+"""Networks that CIFAR-10 can be run with: dense ones without and with weight normalization, and convolutional ones with
+batch normalisation."""
+MOST = {"weight_decays": 5, "batches": 4, "cifar_batches": 6, "cifar_decays": 6}
+"""As many values as a panel tells apart."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,11 +30,11 @@ class Config:
     lr: float = 0.1
     """Step size of the runs that compare batch sizes."""
     weight_decays: tuple[float, ...] = (0.0, 1e-3, 3e-3, 1e-2)
-    """Weight decays of the optimiser, increasing from 0, at least two."""
+    """Weight decays of the optimiser, increasing from 0, two to five."""
     judged_decay: float = 3e-3
     """The one of them that batch sizes and step sizes are compared at."""
     batches: tuple[int, ...] = (4, 16, 64)
-    """Batch sizes, increasing, at least two; the first and the last are compared."""
+    """Batch sizes, increasing, two to four; the first and the last are compared."""
     steps: int = 16_000
     """Steps after which they are compared: equal steps at one step size are equal lr·wd·T."""
     epochs: int = 100
@@ -59,17 +62,19 @@ class Config:
     cifar_seeds: int = 1
     """How many of the seeds CIFAR-10 is run on, at most `seeds`."""
     cifar_networks: tuple[str, ...] = CIFAR_NETWORKS
-    """Networks on CIFAR-10, of `on_cifar.NETWORKS`."""
+    """Networks on CIFAR-10: "mlp", "mlp-wn" with weight normalization, "resnet18" and "vgg16"."""
     cifar_width: int = 500
-    """Width of their hidden layers."""
+    """Width of the hidden layers of the dense ones."""
     cifar_layers: int = 5
-    """How many hidden layers they have, at least two."""
+    """How many hidden layers those have, at least two."""
+    cifar_channels: float = 1.0
+    """What the channels of the convolutional ones are multiplied by."""
     cifar_batches: tuple[int, ...] = (4, 16, 64, 128)
-    """Batch sizes on CIFAR-10, increasing."""
+    """Batch sizes on CIFAR-10, increasing, at most six."""
     cifar_lrs: tuple[float, ...] = (0.01, 0.1)
     """Step sizes on CIFAR-10."""
     cifar_decays: tuple[float, ...] = (0.0, 5e-4, 6e-3)
-    """Weight decays on CIFAR-10, increasing."""
+    """Weight decays on CIFAR-10, increasing from 0, two to six."""
     cifar_epochs: int = 500
     """Epochs on CIFAR-10."""
     cifar_drops: tuple[int, ...] = (60, 100, 200)
@@ -92,7 +97,7 @@ class Config:
         if not 4 <= self.records <= min(self.steps, self.lr_steps):
             least = min(self.steps, self.lr_steps)
             raise ValueError(f"records must lie in 4..{least} (the steps compared), got {self.records}")
-        for name in ("lr", "identity_lr"):
+        for name in ("lr", "identity_lr", "cifar_channels"):
             if getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be positive, got {getattr(self, name)}")
         for name in ("weight_decays", "identity_decays", "cifar_decays"):
@@ -115,8 +120,12 @@ class Config:
             raise ValueError(f"lrs must be a step size below and one above lr = {self.lr}, got {self.lrs}")
         if not self.cifar_lrs or min(self.cifar_lrs) <= 0:
             raise ValueError(f"cifar_lrs must be positive step sizes, got {self.cifar_lrs}")
-        if not self.cifar_networks or not set(self.cifar_networks) <= set(CIFAR_NETWORKS):
-            raise ValueError(f"cifar_networks must be some of {CIFAR_NETWORKS}, got {self.cifar_networks}")
+        for name, most in MOST.items():
+            if len(values := getattr(self, name)) > most:
+                raise ValueError(f"{name} must be at most {most} values, as many as a figure tells apart, got {values}")
+        some = set(self.cifar_networks) <= set(CIFAR_NETWORKS)
+        if not self.cifar_networks or not some or len(set(self.cifar_networks)) < len(self.cifar_networks):
+            raise ValueError(f"cifar_networks must be some of {CIFAR_NETWORKS}, each once, got {self.cifar_networks}")
         if list(self.cifar_drops) != sorted(set(self.cifar_drops)) or min(self.cifar_drops, default=1) < 1:
             raise ValueError(f"cifar_drops must be increasing epochs of at least 1, got {self.cifar_drops}")
 

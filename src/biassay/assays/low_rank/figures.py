@@ -10,7 +10,7 @@ from ...claims import bootstrap_interval
 from ...figures import Figure, Line, Panel, Points, Role, quantile_band
 from .claims import COARSE, FINE, MARKEDLY_LOWER, compared, difference, longest, run_at, single_forgetting, steps_of
 from .figures_bound import bound, informative_bound
-from .figures_cifar import cifar
+from .figures_cifar import cifar, cifar_layers
 
 ROLES: tuple[Role, ...] = ("result", "second", "third", "fourth", "control", "reference")
 BY_DECAY: tuple[Role, ...] = ("control", "fourth", "result", "second", "third")
@@ -29,7 +29,12 @@ def figures(data: xr.Dataset) -> tuple[Figure, ...]:
         informative_bound(data),
         generalisation(data),
     )
-    return (*drawn, cifar(data)) if "cifar_rank" in data else drawn
+    return (*drawn, cifar(data), cifar_layers(data)) if "cifar_rank" in data else drawn
+
+
+def _by_decay(data: xr.Dataset) -> tuple[Role, ...]:
+    """A role for every weight decay."""
+    return BY_DECAY[: data.sizes["weight_decay"]]
 
 
 def _mean_rank(data: xr.Dataset, run: int, decay: float, tolerance: float = FINE) -> np.ndarray:
@@ -61,7 +66,7 @@ def confound(data: xr.Dataset) -> Figure:
 
     def curves(runs: list[int], label: str, scale: str) -> tuple[Line, ...]:
         lines = []
-        for run, role in zip(runs, ROLES, strict=False):
+        for run, role in zip(runs, ROLES[: len(runs)], strict=True):
             batch, own_lr = (float(data[name].values[run]) for name in ("batch", "lr"))
             t = data.steps.values[run]
             x = {"epochs": t * batch / size, "steps": t, "forgetting": own_lr * decay * t}[scale]
@@ -125,7 +130,7 @@ def differences(data: xr.Dataset) -> Figure:
     def panel(what: str, other: str, title: str) -> Panel:
         names = (f"equal {other}", "equal η·wd·T", "no decay")
         series = []
-        for tolerance, role in zip((FINE, COARSE), ROLES, strict=False):
+        for tolerance, role in zip((FINE, COARSE), ROLES[:2], strict=True):
             cases = [
                 difference(what, other, True, tolerance),
                 *(difference(what, "time", d, tolerance) for d in (True, False)),
@@ -174,7 +179,7 @@ def layers(data: xr.Dataset) -> Figure:
 
     def panel(title: str, values: xr.DataArray, ylabel: str) -> Panel:
         points = []
-        for layer, role in zip(data.layer.values, ROLES, strict=False):
+        for layer, role in zip(data.layer.values, ROLES[: data.sizes["layer"]], strict=True):
             x, y = [], []
             for run, decay in runs:
                 own = values.isel(run=run, record=int(data["last"][run])).sel(weight_decay=decay, layer=layer).values
@@ -214,7 +219,7 @@ def spectra(data: xr.Dataset) -> Figure:
 
     def panel(layer: int) -> Panel:
         lines = []
-        for decay, role in zip(data.weight_decay.values, BY_DECAY, strict=False):
+        for decay, role in zip(data.weight_decay.values, _by_decay(data), strict=True):
             s = data.spectrum.isel(run=run).sel(weight_decay=decay, layer=layer).transpose("seed", "index").values
             label = f"wd {decay:g}, η·wd·T {lr * decay * steps:.3g}" if decay else "no decay"
             lines.append(quantile_band(index, np.maximum(s, 1e-6), label, role))
@@ -252,7 +257,7 @@ def rank_two(data: xr.Dataset) -> Figure:
             quantile_band(
                 lr * decay * t[1:], values.sel(layer=layer).values[:, 1:], f"hidden matrix {layer}", role, 1.0
             )
-            for layer, role in zip(data.layer.values, ROLES, strict=False)
+            for layer, role in zip(data.layer.values, ROLES[: data.sizes["layer"]], strict=True)
         ]
         return Panel(
             title=title,
@@ -309,7 +314,7 @@ def generalisation(data: xr.Dataset) -> Figure:
 
     def points(variable: str) -> tuple[Points, ...]:
         series = []
-        for decay, role in zip(data.weight_decay.values, BY_DECAY, strict=False):
+        for decay, role in zip(data.weight_decay.values, _by_decay(data), strict=True):
             x = np.concatenate([_mean_rank(data, run, decay)[:, last[run]] for run in range(data.sizes["run"])])
             y = np.concatenate(
                 [
