@@ -124,13 +124,16 @@ def noise_level(
     leaves = jax.tree.leaves(params)
     kind = jnp.result_type(*leaves)
     noise = _draws(jax.random.split(key, draws), sum(jnp.size(leaf) for leaf in leaves), kind)
-    before = float(jax.jit(accuracy)(params, *data))
+
+    def mean_accuracy(sigma: float, magnitude: bool) -> float:
+        level = jnp.asarray(sigma, kind), jnp.asarray(magnitude)
+        return float(_mean_accuracy(accuracy, at_once or draws, params, data, noise, *level))
+
+    # Without noise by the same program: another one would be compiled for this one value.
+    before = mean_accuracy(0.0, magnitude=False)
 
     def fall(sigma: float) -> float:
-        noisy = _mean_accuracy(
-            accuracy, at_once or draws, params, data, noise, jnp.asarray(sigma, kind), jnp.asarray(magnitude)
-        )
-        return before - float(noisy)
+        return before - mean_accuracy(sigma, magnitude)
 
     return find_noise_level(fall, target=target, tolerance=tolerance, upper=upper, halvings=halvings)
 

@@ -135,7 +135,7 @@ def run(config: Config) -> xr.Dataset:
     settings = _cnn_settings(config)
     data = jax.tree.map(lambda leaf: leaf[: settings.seeds], data)
     cnn_sets, _ = on_digits.confusion_sets(settings, data)
-    study = on_digits.Study(conv, settings, data)
+    study = on_digits.Study(conv, settings, data, curves=False)
     cnn = on_digits.measured(study, on_digits.every_run(study, cnn_sets))
     cnn = cnn.rename({name: f"cnn_{name}" for name in (*cnn.data_vars, "setup", "seed")})
     higher = main[["test", "fit"]].sel(setup=list(on_digits.REPLICATED))

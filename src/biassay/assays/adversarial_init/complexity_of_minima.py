@@ -95,16 +95,16 @@ def measures_of(
     if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
         return Measures(nothing, np.nan, None, None)
     with jax.enable_x64(True):
-        params, initial = (jax.tree.map(lambda leaf: jnp.asarray(leaf, float), tree) for tree in (params, initial))
-        x, y, m = jnp.asarray(x, float), jnp.asarray(y), len(y)
-        g = _margin(np.asarray(predict(params, x)), np.asarray(y))
+        params, initial, x = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, float)), (params, initial, x))
+        y, m, outputs = jnp.asarray(y), len(y), jax.jit(predict)
+        g = _margin(np.asarray(outputs(params, x)), np.asarray(y))
         sigma = magnitude_sigma = None
         if g is not None:
             sigma, magnitude_sigma = (
                 noise_level(_accuracy(predict), params, key, data=(x, y), magnitude=magnitude, at_once=at_once)
                 for magnitude in (False, True)
             )
-        paths = {p: path_sum(predict, params, x.shape[1:], p) for p in POWERS}
+        paths = {p: path_sum(outputs, params, x.shape[1:], p) for p in POWERS}
     layers, start = layers_of(params), layers_of(initial)
     found = norm_measures(layers, m=m, g=g, initial=start, path=paths[2.0])
     found |= pac_bayes_measures(
@@ -156,9 +156,8 @@ def of_minima(study: Study, runs: Mapping[str, Run]) -> xr.Dataset:
     """
     first, seeds = study.settings.seed, study.settings.seeds
     noise = keys(study.settings, Stream.NOISE)
-    x, y, *networks = jax.device_get(
-        (study.true.value.x, study.true.value.y, study.start.value, *(run.params for run in runs.values()))
-    )
+    x, y = study.true.value.x, study.true.value.y
+    networks = (study.start.value, *(run.params for run in runs.values()))
 
     def of_seed(seed: int) -> list[Measures]:
         start, *found = (jax.tree.map(lambda leaf: leaf[seed], params) for params in networks)

@@ -167,25 +167,29 @@ class Fitted:
 
 
 class Run(NamedTuple):
-    """What became of one set-up: final parameters with a leading seed axis, and `train` (on the labels trained on) and
-    `test` accuracy with dimensions (seed, epoch)."""
+    """What became of one set-up: final parameters with a leading seed axis, and `train` (on the labels trained on) and,
+    where asked for, `test` accuracy with dimensions (seed, epoch)."""
 
     params: PyTree
     history: xr.Dataset
 
 
 class Study:
-    """One network on one data set: its problems, its starting points and its runs."""
+    """One network on one data set: its problems, its starting points and its runs, with the curve of their test
+    accuracy or without."""
 
-    def __init__(self, network: Network, settings: Settings, data: digits.Split) -> None:
-        self.network, self.settings, self.data = network, settings, data
-        self.start = PerSeed(jax.jit(jax.vmap(network.init))(keys(settings, Stream.INIT)))
+    def __init__(self, network: Network, settings: Settings, data: digits.Split, curves: bool = True) -> None:
+        self.probes = {"train": train_accuracy} | ({"test": test_accuracy} if curves else {})
+        # On the host, as are the parameters of runs: what lies otherwise on the devices would be compiled for again.
+        self.network, self.settings, self.data = network, settings, jax.device_get(data)
+        self.start = PerSeed(jax.device_get(jax.jit(jax.vmap(network.init))(keys(settings, Stream.INIT))))
         self.true = self.problem(data.x, data.y)
 
     def problem(self, x: Array, y: Array) -> PerSeed[Problem]:
         """Raw training images (seed, n, 8, 8, 1) and labels (seed, n), beside the test set."""
         test = Batch(digits.normalise(self.data.test_x), self.data.test_y)
-        return PerSeed(Problem(self.network.predict, digits.normalise(x), y, cross_entropy, test=test))
+        whole = Problem(self.network.predict, digits.normalise(x), y, cross_entropy, test=test)
+        return PerSeed(jax.device_get(whole))
 
     def train(
         self,
@@ -216,7 +220,7 @@ class Study:
             start,
             steps=epochs * epoch,
             record=range(every * epoch, epochs * epoch + 1, every * epoch),
-            probes={"train": train_accuracy, "test": test_accuracy},
+            probes=self.probes,
             seeds=settings.seeds,
             seed=settings.seed,
             stream=stream,
@@ -225,8 +229,8 @@ class Study:
         )
         data = simulation.data
         epochs_taken = ("step", data.step.values / epoch, {"long_name": "epochs trained"})
-        history = data[["train", "test"]].drop_vars("time").assign_coords(epoch=epochs_taken).swap_dims(step="epoch")
-        return Run(simulation.params, history.drop_vars("step"))
+        history = data[list(self.probes)].drop_vars("time").assign_coords(epoch=epochs_taken).swap_dims(step="epoch")
+        return Run(jax.device_get(simulation.params), history.drop_vars("step"))
 
     def pretrained(self, x: Array, y: Array, label: str) -> Run:
         """Vanilla SGD on raw images `x` with labels `y`, from the random initialisation."""
@@ -278,7 +282,7 @@ def every_run(study: Study, sets: Batch) -> dict[str, Run]:
     settings, start = study.settings, study.start
     bad, good = fitted_starts(study, sets)
     adversarial, informed = PerSeed(bad.params), PerSeed(good.params)
-    matched = PerSeed(jax.jit(jax.vmap(norm_matched))(start.value, adversarial.value))
+    matched = PerSeed(jax.device_get(jax.jit(jax.vmap(norm_matched))(start.value, adversarial.value)))
     runs = {"C": bad, "C true": good}
     for name, origin in zip(VANILLA, (start, adversarial, informed, matched), strict=True):
         runs[name] = study.vanilla(origin, name)

@@ -71,7 +71,7 @@ class Settings:
 
 def clouds(key: Key[Array, ""], n: int) -> Batch:
     """n points, shape (n, 2), the first half labelled -1 and the rest +1; the Bayes boundary is x_0 = CENTRE."""
-    y = jnp.where(jnp.arange(n) < n // 2, -1, 1)
+    y = jnp.where(jnp.arange(n) < n // 2, -1, 1).astype(jnp.int32)
     x = CENTRE + DEVIATION * jax.random.normal(key, (n, 2))
     return Batch(x.at[:, 0].add(HALF_DISTANCE * y), y)
 
@@ -151,7 +151,8 @@ def toy_study(settings: Settings) -> xr.Dataset:
         the grid, `toy_points` (point, coordinate) and `toy_labels` (point).
     """
     s = settings
-    points, held_out, coins, copied, start = _drawn(jnp.arange(s.seed, s.seed + s.seeds), s)
+    # On the host, as what comes back is: arrays that lie otherwise on the devices would be compiled for again.
+    points, held_out, coins, copied, start = jax.device_get(_drawn(jnp.arange(s.seed, s.seed + s.seeds), s))
 
     def problem(x: Float[Array, "seed n 2"], y: Int[Array, "seed n"]) -> PerSeed[Problem]:
         test = Batch(s.scale * held_out.x, held_out.y)
@@ -171,7 +172,7 @@ def toy_study(settings: Settings) -> xr.Dataset:
             PerSeed(start),
             steps=steps,
             record=(steps,),
-            probes={"train": train_accuracy, "test": test_accuracy},
+            probes={"train": train_accuracy},
             seeds=s.seeds,
             seed=s.seed,
             stream=stream,
@@ -179,16 +180,18 @@ def toy_study(settings: Settings) -> xr.Dataset:
         )
 
     confused = train(Batch(points.x, coins), start, "pre-training on coin flips", s.pretrain_epochs, Stream.PRETRAIN)
+    adversarial = jax.device_get(confused.params)
     runs = {}
     for name in SETUPS:
-        origin = start if name.startswith("S0") else confused.params
+        origin = start if name.startswith("S0") else adversarial
         strengths = {"momentum": s.momentum} if "M" in name else {}
         if "L2" in name:
             strengths["weight_decay"] = s.weight_decay
         runs[name] = train(copied if "DA" in name else points, origin, name, s.epochs, Stream.MAIN, **strengths)
 
     true = problem(*points)
-    final = {"random": start, "C": confused.params} | {name: run.params for name, run in runs.items()}
+    final = {"random": start, "C": adversarial} | {name: run.params for name, run in runs.items()}
+    final = jax.device_get(final)
     rows = [(*_accuracies(true, params), *_geometry(params, s.scale)) for params in final.values()]
     columns = [np.stack([np.asarray(value) for value in column], axis=1) for column in zip(*rows, strict=True)]
     names = ("toy_train", "toy_test", "toy_disagreement", "toy_length")
