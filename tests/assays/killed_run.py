@@ -1,7 +1,7 @@
 """Runs `adversarial-init` and shows how far it is, for a test that kills it: FOLDER SETTINGS LABEL whole|start|images.
 
-"start" is the assay on digits up to the repair: pre-training on the confusion set and on its true labels, then S2, whose
-parameters are the data. "images" is the deep classifiers alone.
+"start" is the assay on digits up to the repair: pre-training on the confusion set and on its true labels, then S2; the
+data are all their parameters. "images" is the deep classifiers alone.
 """
 
 import dataclasses
