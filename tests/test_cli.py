@@ -179,7 +179,9 @@ def test_cite_prints_bibtex(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().out.count("@misc{lecture_sgd,") == 1
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["list"], ["list", "--json"], ["cite"], ["run", "--help"]])
+@pytest.mark.parametrize(
+    "arguments", [["--help"], ["list"], ["list", "--json"], ["cite"], ["run", "--help"], ["sweep", "--help"]]
+)
 def test_light_commands_import_neither_jax_nor_xarray(arguments: list[str]) -> None:
     code = (
         "import sys; from biassay.cli import main\n"

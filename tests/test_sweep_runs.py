@@ -217,7 +217,8 @@ def test_slurm_jobs_compute_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     env = {**os.environ, "PYTHONPATH": str(TESTS), "PATH": f"{tools}:{os.environ['PATH']}"}
     asked = {
         "grid": {"n": list(range(8))}, "out": str(tmp_path / "out"), "on": "slurm", "workers": 2,
-        "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB", "walltime": "00:10:00"},
+        "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB", "walltime": "00:10:00",
+                "job_script_prologue": "export A=1;export B=2"},
     }  # fmt: skip
     subprocess.run([sys.executable, "-c", LAUNCH, json.dumps(asked)], env=env, cwd=tmp_path, check=True, timeout=300)
     assert len(Store(tmp_path / "out" / "store").paths()) == 8

@@ -10,7 +10,7 @@ from typing import Any
 
 from sphinx.application import Sphinx
 
-COMMANDS = ("list", "run", "runs", "report", "cite")
+COMMANDS = ("list", "run", "sweep", "runs", "report", "cite")
 
 
 def _write(app: Sphinx) -> None:

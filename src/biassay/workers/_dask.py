@@ -13,6 +13,7 @@ from ._pool import Death, WorkerError
 
 _ANSWER_SECONDS = 8
 _LOOK_SECONDS = 0.5
+_LISTS = {"job_extra_directives", "job_directives_skip", "job_script_prologue", "worker_extra_args"}
 _MISSING = "needs Dask: pip install 'biassay[cluster]'"
 
 
@@ -84,7 +85,8 @@ def dask_workers(address: str) -> DaskWorkers:
 def slurm_workers(jobs: int, options: Mapping[str, Any]) -> DaskWorkers:
     """So many Slurm jobs, each a Dask worker with `options` of `dask_jobqueue.SLURMCluster`.
 
-    Options are by default one core, 4 GB and an hour; of several cores each is a process of its own.
+    Options are by default one core, 4 GB and an hour; of several cores each is a process of its own. An option that
+    is a list may be text with semicolons.
 
     Raises:
         WorkerError: `dask_jobqueue` is not installed, this machine cannot submit jobs, or Slurm knows no such option.
@@ -96,7 +98,10 @@ def slurm_workers(jobs: int, options: Mapping[str, Any]) -> DaskWorkers:
         raise WorkerError(f"--on slurm {_MISSING}") from None
     if shutil.which("sbatch") is None:
         raise WorkerError("--on slurm: there is no sbatch on this machine; start from a login node of the cluster")
-    chosen = {"cores": 1, "memory": "4GB", "walltime": "01:00:00", **options}
+    chosen: dict[str, Any] = {"cores": 1, "memory": "4GB", "walltime": "01:00:00", **options}
+    for option in _LISTS & chosen.keys():
+        if isinstance(chosen[option], str):
+            chosen[option] = chosen[option].split(";")
     try:
         cluster = SLURMCluster(**{"processes": chosen["cores"], **chosen})
         cluster.scale(jobs=jobs)
