@@ -29,9 +29,10 @@ def folder(tmp_path: Path) -> Path:
 def from_files(folder: Path) -> list[StoredRun]:
     """What a listing without any index says."""
     alone = Index(folder, few=10**9)
-    assert not alone.path.exists() or alone.path.stat().st_size >= 0
-    entries = {file.name: tuple(index_module.read_entry(folder, file.name) or ()) for file in alone.files()}
-    return list(index_module._rows(folder, alone.files(), entries, None))
+    found = [index_module.read_entry(folder, file.name) for file in alone.files()]
+    entries = {entry.name: entry for entry in found if entry is not None}
+    known = index_module._Known(dict(entries), {name: entry.config for name, entry in entries.items()})
+    return index_module._rows(folder, alone.files(), known, None)
 
 
 def listed(folder: Path) -> list[StoredRun]:
@@ -70,13 +71,12 @@ def test_only_what_changed_is_read_again(folder: Path, monkeypatch: pytest.Monke
     assert read == []
     gone, touched, moved = (folder / row.name for row in first[:3])
     new = coins(folder.parent, eta=0.9)
-    read.clear()  # the writer notes its row
     gone.unlink()
     os.utime(touched)
     other = folder / "coins-elsewhere.nc"
     moved.rename(other)
     rows = listed(folder)
-    assert sorted(read) == sorted([touched.name, other.name])
+    assert sorted(read) == sorted([touched.name, other.name, new.name])
     assert {row.name for row in rows} == {path.name for path in folder.glob("*.nc")}
     assert {row.name: row.problem for row in rows}[other.name] is not None  # it is not what its name says
     assert new.name in {row.name for row in rows}
@@ -91,14 +91,6 @@ def test_a_small_store_has_no_index(folder: Path) -> None:
     assert not (folder / NAME).exists()
     coins(folder.parent, eta=0.7)
     assert not (folder / NAME).exists()
-
-
-def test_a_writer_notes_its_run_where_there_is_an_index(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    listed(folder)
-    coins(folder.parent, eta=0.7)
-    read = reads(monkeypatch)
-    assert len(listed(folder)) == 5
-    assert read == []
 
 
 def locked(folder: Path) -> Callable[[], None]:
@@ -222,16 +214,16 @@ def test_a_folder_that_cannot_be_written_is_listed(folder: Path) -> None:
         assert (folder / NAME).exists() == made
 
 
-def test_on_a_network_file_system_writers_leave_the_index_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_on_a_network_file_system_there_is_no_log_beside_the_index(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(index_module, "_on_a_network", lambda folder: True)
     assert listed(folder) == from_files(folder)
     assert not (folder / f"{NAME}-wal").exists()
     with contextlib.closing(sqlite3.connect(folder / NAME)) as database:
         assert database.execute("PRAGMA journal_mode").fetchone() == ("delete",)
-    read = reads(monkeypatch)
-    new = coins(folder.parent, eta=0.7)
+    coins(folder.parent, eta=0.7)
     assert len(listed(folder)) == 5
-    assert read == [new.name]
 
 
 def test_network_file_systems_are_told_by_their_mounts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

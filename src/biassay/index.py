@@ -3,7 +3,8 @@
 It is a cache, `index.sqlite` beside the runs. The folder is the truth: at every use the names, sizes and times of its
 files are compared with the index, and what differs is read again from the files' ends. Files that come and go by hand,
 other writers, and an index that is missing, damaged, locked or in a folder that cannot be written make a listing
-slower, never wrong. A store of few runs has no index: reading their ends is as quick.
+slower, never wrong. A store of few runs has no index: reading their ends is as quick. Only a listing writes to it: to
+read the end of a file later costs a thirtieth of what a row would cost its writer, and writers may be many.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ _TABLES = {
     "configs": "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT, crc INTEGER",
 }
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+_CODE = Entry._fields.index("code")
+_OF_A_RUN = slice(2, Entry._fields.index("config"))
 _NETWORKED = (
     "nfs",
     "cifs",
@@ -153,7 +156,7 @@ class Index:
                     if name.endswith(".nc") and not name.startswith(".") and name.isprintable():
                         try:
                             status = entry.stat()
-                            found.append(File(name, status.st_size, status.st_mtime_ns, stamp(status)))
+                            found.append(File._make((name, status.st_size, status.st_mtime_ns, stamp(status))))
                         except OSError:  # gone by now, or a link to nowhere
                             if entry.is_symlink():
                                 found.append(File(name, 0, 0, 0))
@@ -176,23 +179,12 @@ class Index:
         """
         with _no_collection():
             files = self.files()
-            entries = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
-            if entries is None:
+            known = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
+            if known is None:
                 read = (read_entry(self.folder, file.name) for file in files)
-                entries = {entry.name: tuple(entry) for entry in read if entry is not None}
-            return list(_rows(self.folder, files, entries, today))
-
-    def add(self, name: str) -> None:
-        """Notes a file that has just been written, where there is an index and it is free. It is found otherwise too.
-
-        On a network file system other machines may be writing: there the index is left to those who list.
-        """
-        if not self.path.is_file() or _on_a_network(self.folder):
-            return
-        with contextlib.suppress(OSError, sqlite3.Error, _UnusableError), self._connected(patience=0.05) as database:
-            entry = read_entry(self.folder, name)
-            if entry is not None:
-                _keep(database, [entry], ())
+                entries: dict[str, Any] = {entry.name: entry for entry in read if entry is not None}
+                known = _Known(entries, {name: entry.config for name, entry in entries.items()})
+            return _rows(self.folder, files, known, today)
 
     def remove(self) -> None:
         """Removes the index; the next listing makes it again from the files."""
@@ -202,8 +194,8 @@ class Index:
                 if stat.S_ISREG(path.lstat().st_mode):
                     path.unlink()
 
-    def _from_index(self, files: list[File], configs: bool) -> dict[str, tuple[Any, ...]] | None:
-        """Name -> entry, with the help of the index, which is brought up to date; None where it cannot help."""
+    def _from_index(self, files: list[File], configs: bool) -> _Known | None:
+        """What is known with the help of the index, which is brought up to date; None where it cannot help."""
         for attempt in range(2):
             try:
                 with self._connected() as database:
@@ -217,11 +209,11 @@ class Index:
         return None
 
     @contextlib.contextmanager
-    def _connected(self, patience: float = _PATIENCE) -> Iterator[sqlite3.Connection]:
+    def _connected(self) -> Iterator[sqlite3.Connection]:
         with contextlib.suppress(FileNotFoundError):
             if not stat.S_ISREG(self.path.lstat().st_mode):
                 raise _UnusableError
-        database = sqlite3.connect(self.path, timeout=patience, isolation_level=None)
+        database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
         try:
             # Nothing is lost with the index, so it need not wait for the disk; every row has a checksum.
             database.execute("PRAGMA synchronous=OFF")
@@ -236,57 +228,60 @@ class Index:
             database.close()
 
 
+class _Known(NamedTuple):
+    """Name -> a tuple that begins as an `Entry` does, and name -> settings as JSON, where they are at hand."""
+
+    entries: dict[str, tuple[Any, ...]]
+    configs: dict[str, str]
+
+
 def _rows(
-    folder: Path,
-    files: Iterable[File],
-    entries: dict[str, tuple[Any, ...]],
-    today: Callable[[str], str | None] | None,
-) -> Iterator[StoredRun]:
+    folder: Path, files: Iterable[File], known: _Known, today: Callable[[str], str | None] | None
+) -> list[StoredRun]:
     codes: dict[str, str | None] = {}
+    rows = []
     for name, size, used, _ in files:
-        if name in entries:
-            _, _, profile, code, seeds, seed, seconds, started, changed, problem, config = entries[name]
-            assay, key = named(name)
-            current = None
-            if today is not None:
-                if assay not in codes:
-                    codes[assay] = today(assay)
-                current = code == codes[assay]
-            yield StoredRun(
-                folder, name, size, used, assay, key, profile, code, seeds, seed, seconds, started, changed, problem,
-                current, config,
-            )  # fmt: skip
+        entry = known.entries.get(name)
+        if entry is None:
+            continue
+        assay, key = named(name)
+        current = None
+        if today is not None:
+            if assay not in codes:
+                codes[assay] = today(assay)
+            current = entry[_CODE] == codes[assay]
+        values = folder, name, size, used, assay, key, *entry[_OF_A_RUN], current, known.configs.get(name)
+        rows.append(StoredRun._make(values))
+    return rows
 
 
-def _compared(
-    database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool
-) -> dict[str, tuple[Any, ...]]:
-    """Name -> entry: from the index for the files that have not changed, else from the files, and noted."""
-    known = {row[0]: row for row in database.execute("SELECT * FROM runs")}
+def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> _Known:
+    """From the index for the files that have not changed, else from the files, and noted."""
+    runs = {row[0]: row for row in database.execute("SELECT * FROM runs")}
     settings = {row[0]: row for row in database.execute("SELECT * FROM configs")} if configs else {}
-    entries: dict[str, tuple[Any, ...]] = {}
+    known = _Known({}, {})
     read = []
     for name, _, _, mark in files:
-        row = known.pop(name, None)
+        row = runs.pop(name, None)
         if row is not None and row[1] == mark and row[-1] == _crc(row[:-1]):
             if not configs:
-                entries[name] = (*row[:-1], None)
+                known.entries[name] = row
                 continue
             kept = settings.get(name)
             if kept is not None and kept[1] == mark and kept[-1] == _crc(kept[:-1]):
-                entries[name] = (*row[:-1], kept[2])
+                known.entries[name], known.configs[name] = row, kept[2]
                 continue
         entry = read_entry(folder, name)
         if entry is not None:
-            entries[name] = entry
+            known.entries[name], known.configs[name] = entry, entry.config
             read.append(entry)
-    if read or known:
+    if read or runs:
         try:
-            _keep(database, read, known)
+            _keep(database, read, runs)
         except sqlite3.OperationalError as error:
             if not getattr(error, "sqlite_errorname", "").startswith(_BUSY):
                 raise
-    return entries
+    return known
 
 
 def _begin(database: sqlite3.Connection, journal: str) -> None:

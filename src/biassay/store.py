@@ -165,7 +165,6 @@ class Store:
                 save_run(temporary, data, {**record, "assay": assay, "key": key})
         except OSError as error:
             raise StoreError(f"cannot write {path}: {reason(error)}; make room or choose another --out") from None
-        Index(self.folder).add(path.name)
         return path
 
 
