@@ -177,6 +177,23 @@ def test_the_shelf_holds_the_run_used_last(tmp_path: Path, monkeypatch: pytest.M
     assert not ba.run("coins", out=tmp_path, profile="full").cached
 
 
+@pytest.mark.parametrize("name", ["seconds", "profile", "config", "environment"])
+def test_a_record_that_no_run_wrote_is_one_line(tmp_path: Path, name: str) -> None:
+    store, path = Store(tmp_path / "store"), ba.run("coins", out=tmp_path).path
+    assert path is not None
+    stored = store.read("coins", path.stem.removeprefix("coins-"))
+    assert stored is not None
+    record = {field: value for field, value in stored.record.items() if field != name}
+    store.write("coins", record["key"], stored.data, record)
+    line = f"{path} has a record without {name}: delete it, or run with --fresh"
+    with pytest.raises(ba.StoreError) as caught:
+        ba.run("coins", out=tmp_path)
+    assert str(caught.value) == line
+    assert [str(error) for error in runs.latest(store).damaged] == [line]
+    assert not ba.run("coins", out=tmp_path, fresh=True).cached
+    assert ba.run("coins", out=tmp_path).cached
+
+
 def test_everything_in_the_public_api_is_there() -> None:
     assert {name: getattr(ba, name).__name__ for name in ba.__all__} == {name: name for name in ba.__all__}
     assert set(ba.__all__) <= set(dir(ba))

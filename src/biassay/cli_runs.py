@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def run(asked: Runs) -> int:
         from .export import check_export
 
         check_export(asked.export)
-    if not (asked.out / "store").is_dir():
+    if not os.path.isdir(asked.out / "store"):
         raise UserError(f"there are no runs in {asked.out}: `biassay run --out {asked.out}` makes some")
     if asked.rebuild:
         Index(asked.out / "store").remove()

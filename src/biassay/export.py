@@ -57,7 +57,7 @@ def tidy(runs: Iterable[StoredRun]) -> tuple[dict[str, Column], list[StoreError]
             continue
         known = {**run._asdict(), "file": run.name}
         of_run = {name: known[name] for name in _OF_A_RUN}
-        settings = {f"config.{name}": _plain(value) for name, value in stored.record["config"].items()}
+        settings = {f"config.{name}": _plain(value) for name, value in run.config.items()}
         rows += [{**of_run, **settings, **_of_claim(one)} for one in assays.load(run.assay).judge(stored.data)]
     settings = sorted({name for row in rows for name in row} - {*_OF_A_RUN, *_OF_A_CLAIM})
     columns = {name: [row.get(name) for row in rows] for name in (*_OF_A_RUN, *settings, *_OF_A_CLAIM)}

@@ -56,7 +56,11 @@ def leftovers(out: Path, today: Callable[[str], str | None]) -> list[Removal]:
     today: assay -> the version of its code, None for an assay that there is not.
     """
     store = Store(out / "store")
-    return [*_unfinished(store.folder), *_checkpoints(store, today)]
+    found: list[Removal] = []
+    for some in (_unfinished(store.folder), _checkpoints(store, today)):
+        with contextlib.suppress(OSError):  # a folder that cannot be read
+            found += some
+    return found
 
 
 def remove(removal: Removal) -> bool:

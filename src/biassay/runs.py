@@ -23,7 +23,7 @@ from ._entries import OTHER_LAYOUT
 from .assay import Assay
 from .claims import Verdict
 from .errors import StoreError, UserError, nearest
-from .store import Store, check_folder, code_version, key, open_run
+from .store import Store, Stored, check_folder, code_version, key, open_run
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 Progress: TypeAlias = Callable[[int, int, str], None]
 
 _SEEDS_END = 2**31
+_NEEDED = {"seconds": int | float, "profile": str, "config": dict, "code": str, "environment": dict}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +155,7 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     if checkpoints is not None and (fresh or stored is not None):
         shutil.rmtree(checkpoints, ignore_errors=True)
     if stored is not None:
+        _check_record(stored)
         with contextlib.suppress(OSError):  # another user's file
             os.utime(stored.path)
         return _result(plan, stored.data, stored.record, stored.path, cached=True)
@@ -208,6 +210,7 @@ def latest(store: Store, skip: Collection[str] = ()) -> Shelf:
             if row.code == code_version(assays.find(row.assay).module):
                 try:
                     stored = open_run(store.folder / row.name)
+                    _check_record(stored)
                 except StoreError as error:
                     damaged.append(error)
                     continue
@@ -238,6 +241,17 @@ def environment() -> dict[str, Any]:
 @functools.cache
 def _versions() -> dict[str, str]:
     return {name: version(name) for name in ("biassay", "jax", "jaxlib", "numpy", "xarray")}
+
+
+def _check_record(stored: Stored) -> None:
+    """Checks that the record has what a result needs.
+
+    Raises:
+        StoreError: it was not written by a run.
+    """
+    for name, kind in _NEEDED.items():
+        if not isinstance(stored.record.get(name), kind):
+            raise StoreError(f"{stored.path} has a record without {name}: delete it, or run with --fresh")
 
 
 def _result(plan: Plan, data: xr.Dataset, record: dict[str, Any], path: Path | None, *, cached: bool) -> Result:
