@@ -365,6 +365,12 @@ def test_the_command_prints_counts_failures_and_places(capsys: pytest.CaptureFix
     assert "grains: 6 of 6 points, 2 failed" in err
     data = next(Path("biassay-out/sweeps").glob("*.nc"))
     assert f"data: {data}\nfigures: {data.with_suffix('')}\n" in out
+    page = Path("biassay-out") / f"sweep-{data.stem}.html"
+    assert out.endswith(f"page: {page}\n")
+    text = page.read_text("utf-8")
+    assert "ValueError: no solution for n = 2" in text
+    assert all(f'src="sweeps/{data.stem}/{name}.png"' in text for name in ("counts", "small"))
+    assert (Path("biassay-out") / "assets" / "site.js").is_file()
     assert sorted(path.name for path in data.with_suffix("").iterdir()) == [
         "counts.png", "counts.svg", "small.png", "small.svg",
     ]  # fmt: skip

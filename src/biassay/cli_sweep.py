@@ -6,7 +6,6 @@ import contextlib
 import shlex
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,19 +128,19 @@ def run(asked: Sweep) -> int:
             return INTERRUPTED
         except UserError as error:
             raise UserError(f"{error} (what is finished is kept, go on with: {_go_on(asked)})") from None
-    folder = made.out / "sweeps" / result.id
+    page = None
     if not asked.no_figures and not bool(result.data["sweep_failed"].all()):
         try:
-            result.save_figures(folder)
+            page = result.write_page(made.out)
         except OSError as error:
-            raise UserError(f"cannot write the figures in {folder}: {error.strerror or error}") from None
+            raise UserError(f"cannot write the figures in {made.out}: {error.strerror or error}") from None
     if not asked.quiet:
         screen.print(outcome_table(result))
         for line in failure_lines(result, made.out / "sweeps" / f"{result.id}.json"):
             screen.print(f"  {line}", markup=False)
         print(f"data: {result.path}")
-        if not asked.no_figures:
-            print(f"figures: {folder}")
+        if page is not None:
+            print(f"figures: {made.out / 'sweeps' / result.id}\npage: {page}")
     return _FAILED if result.failures else 0
 
 
@@ -157,17 +156,14 @@ def outcome_table(result: SweepResult) -> Table:
     for outcome in outcomes:
         table.add_column(outcome, justify="right")
     for claim in result.verdicts["claim"].values:
-        counts = Counter(result.verdicts["outcome"].sel(claim=claim).values.ravel().tolist())
+        counts = result.counts(str(claim))
         table.add_row(str(claim), *(str(counts[outcome] or "") for outcome in outcomes))
     return table
 
 
 def failure_lines(result: SweepResult, manifest: Path) -> list[str]:
     """A line for each of the first failures, and where the others are told."""
-    lines = []
-    for told in result.failures[:_TOLD]:
-        place = ", ".join(f"{field}={value}" for field, value in told.settings.items())
-        lines.append(f"failed at {place}: {told.error}: {told.message}")
+    lines = [failure.line for failure in result.failures[:_TOLD]]
     if len(result.failures) > _TOLD:
         lines.append(f"and {len(result.failures) - _TOLD} more")
     if result.failures:

@@ -3,6 +3,16 @@
 from ._matplotlib import save_figure, to_matplotlib
 from ._plotly import to_plotly
 from ._site import Reportable, write_site
+from ._sweep_page import SweptClaim, write_sweep_page
 from ._words import duration
 
-__all__ = ["Reportable", "duration", "save_figure", "to_matplotlib", "to_plotly", "write_site"]
+__all__ = [
+    "Reportable",
+    "SweptClaim",
+    "duration",
+    "save_figure",
+    "to_matplotlib",
+    "to_plotly",
+    "write_site",
+    "write_sweep_page",
+]

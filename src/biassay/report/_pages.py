@@ -96,7 +96,13 @@ reports what was measured.</p>
         table=_claims_table(results) if results else Html("<p>No assay has been run yet.</p>"),
         legend=_legend(),
     )
-    return fill(_PAGE, title="biassay: all claims", scripts=_SCRIPT, body=body)
+    return framed("biassay: all claims", body, with_plotly=False)
+
+
+def framed(title: str, body: Html, *, with_plotly: bool) -> str:
+    """A page with what all pages have around it."""
+    scripts = join([_PLOTLY, _SCRIPT], "\n") if with_plotly else _SCRIPT
+    return fill(_PAGE, title=title, scripts=scripts, body=body)
 
 
 def assay_page(result: Reportable, figures: Sequence[Figure], bibtex: Mapping[str, str]) -> str:
@@ -105,26 +111,35 @@ def assay_page(result: Reportable, figures: Sequence[Figure], bibtex: Mapping[st
     mathematics = fill('<div class="prose">{html}</div>', html=to_html(assay.mathematics))
     sections = [
         _heading(result, bool(figures)),
-        _section("claims", "Claims", join(_claim(result, verdict) for verdict in result.verdicts)),
-        _section("figures", "Figures", join(_figure(result.name, figure) for figure in figures)) if figures else Html(),
-        _section("mathematics", "Mathematics", mathematics),
-        _section("configuration", "Configuration", _configuration(result)),
-        _section("papers", "Papers", _papers(_keys(result), bibtex)),
-        _section("environment", "Environment", _environment(result)),
+        section("claims", "Claims", join(_claim(result, verdict) for verdict in result.verdicts)),
+        section(
+            "figures",
+            "Figures",
+            join(figure_section(f"figures/{file_name(result.name)}", figure) for figure in figures),
+        )
+        if figures
+        else Html(),
+        section("mathematics", "Mathematics", mathematics),
+        section("configuration", "Configuration", _configuration(result)),
+        section("papers", "Papers", _papers(_keys(result), bibtex)),
+        section("environment", "Environment", _environment(result)),
     ]
-    scripts = join([_PLOTLY, _SCRIPT], "\n") if figures else Html()
     if figures:
         themes = script_json(theme_pairs())
         sections.append(fill('<script type="application/json" id="themes">{themes}</script>', themes=themes))
-    return fill(_PAGE, title=f"{assay.name}: biassay", scripts=scripts, body=join(sections, "\n"))
+    if not figures:
+        return fill(_PAGE, title=f"{assay.name}: biassay", scripts=Html(), body=join(sections, "\n"))
+    return framed(f"{assay.name}: biassay", join(sections, "\n"), with_plotly=True)
 
 
-def _section(anchor: str, title: str, body: Html) -> Html:
+def section(anchor: str, title: str, body: Html) -> Html:
+    """A part of a page, under its heading."""
     template = '<section aria-labelledby="{anchor}"><h2 id="{anchor}">{title}</h2>\n{body}</section>'
     return fill(template, anchor=anchor, title=title, body=body)
 
 
-def _badge(outcome: Outcome) -> Html:
+def outcome_badge(outcome: Outcome) -> Html:
+    """The word of an outcome with its sign."""
     symbol, _ = _words.OUTCOMES[outcome]
     template = '<span class="badge {outcome}"><span aria-hidden="true">{symbol}</span> {outcome}</span>'
     return fill(template, outcome=outcome, symbol=symbol)
@@ -138,7 +153,7 @@ def _recorded(verdict: Verdict) -> Html:
 
 def _legend() -> Html:
     rows = [
-        fill("<div><dt>{badge}</dt><dd>{words}</dd></div>", badge=_badge(outcome), words=words)
+        fill("<div><dt>{badge}</dt><dd>{words}</dd></div>", badge=outcome_badge(outcome), words=words)
         for outcome, (_, words) in _words.OUTCOMES.items()
     ]
     return fill(
@@ -155,7 +170,7 @@ def _filters(verdicts: Sequence[Verdict]) -> Html:
     counts = Counter(verdict.outcome for verdict in verdicts)
     template = '<button type="button" data-outcome="{key}" aria-pressed="{on}">{label} <b>{count}</b></button>'
     buttons = [fill(template, key="", on="true", label="all claims", count=len(verdicts))]
-    buttons += [fill(template, key=o, on="false", label=_badge(o), count=counts[o]) for o in _words.OUTCOMES]
+    buttons += [fill(template, key=o, on="false", label=outcome_badge(o), count=counts[o]) for o in _words.OUTCOMES]
     return fill('<div class="filters" role="group" aria-label="Show claims by verdict">{b}</div>', b=join(buttons))
 
 
@@ -190,7 +205,7 @@ def _group(result: Reportable) -> Html:
 def _row(page: str, verdict: Verdict) -> Html:
     measured = " ".join(filter(None, [_words.interval(verdict.interval), verdict.unit]))
     cells = [
-        ("Verdict", join([_badge(verdict.outcome), _recorded(verdict)])),
+        ("Verdict", join([outcome_badge(verdict.outcome), _recorded(verdict)])),
         ("Measured", _stack(_words.number(verdict.value), measured)),
         ("Claimed", _words.region(verdict.region)),
         ("Seeds", _stack(str(verdict.n), f"{verdict.diverged} diverged")),
@@ -221,7 +236,7 @@ def _anchor(verdict: Verdict) -> str:
 def _heading(result: Reportable, with_figures: bool) -> Html:
     counts = Counter(verdict.outcome for verdict in result.verdicts)
     badges = [
-        fill('<li>{badge} <span class="times">× {n}</span></li>', badge=_badge(outcome), n=counts[outcome])
+        fill('<li>{badge} <span class="times">× {n}</span></li>', badge=outcome_badge(outcome), n=counts[outcome])
         for outcome in _words.OUTCOMES
         if counts[outcome]
     ]
@@ -271,7 +286,7 @@ def _claim(result: Reportable, verdict: Verdict) -> Html:
 </article>
 """,
         anchor=_anchor(verdict),
-        badge=_badge(verdict.outcome),
+        badge=outcome_badge(verdict.outcome),
         claim=verdict.claim,
         recorded=_recorded(verdict),
         says=verdict.says,
@@ -301,8 +316,9 @@ def _control(verdict: Verdict) -> Html:
     )
 
 
-def _figure(assay: str, figure: Figure) -> Html:
-    stem = f"figures/{file_name(assay)}/{file_name(figure.name)}"
+def figure_section(folder: str, figure: Figure) -> Html:
+    """A figure, interactive and to download from the folder."""
+    stem = f"{folder}/{file_name(figure.name)}"
     plots = [_panel(panel.title, plot) for panel, plot in zip(figure.panels, to_plotly(figure), strict=True)]
     return fill(
         """<figure id="figure-{slug}">

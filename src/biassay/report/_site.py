@@ -31,7 +31,7 @@ def write_site(out: Path | str, results: Sequence[Reportable], bibtex: Mapping[s
     """
     out = Path(out)
     drawn = [(result, result.assay.figures(result.data)) for result in results]
-    _write_assets(out / "assets", with_plotly=any(figures for _, figures in drawn))
+    write_assets(out / "assets", with_plotly=any(figures for _, figures in drawn))
     for result, figures in drawn:
         for figure in figures:
             safe = dataclasses.replace(figure, name=file_name(figure.name))
@@ -42,7 +42,8 @@ def write_site(out: Path | str, results: Sequence[Reportable], bibtex: Mapping[s
     return index
 
 
-def _write_assets(folder: Path, with_plotly: bool) -> None:
+def write_assets(folder: Path, with_plotly: bool) -> None:
+    """Writes what the pages share."""
     source = resources.files("biassay.report")
     for name in ("site.css", "site.js"):
         write_text(folder / name, source.joinpath(name).read_text(encoding="utf-8"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import xarray as xr
 
 from .. import assays
-from ._axes import Axis
+from ._axes import Axis, label
 
 if TYPE_CHECKING:
     from ..figures import Figure
@@ -44,6 +45,12 @@ class Failure:
     error: str
     message: str
     traceback: str
+
+    @property
+    def line(self) -> str:
+        """The failure in a line."""
+        place = ", ".join(f"{field}={label(value)}" for field, value in self.settings.items())
+        return f"failed at {place}: {self.error}: {self.message}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,3 +93,31 @@ class SweepResult:
         from ..report import save_figure
 
         return tuple(path for figure in self.figures() for path in save_figure(figure, folder))
+
+    def write_page(self, out: Path | str) -> Path:
+        """Writes a page with the claims and their figures into the folder `out`, and returns its path.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
+        from ..report import SweptClaim, write_sweep_page
+
+        assay = assays.load(self.name)
+        claims = [
+            SweptClaim(claim.name, claim.says, self.counts(claim.name), figure)
+            for claim, figure in zip(assay.claims, self.figures(), strict=True)
+        ]
+        return write_sweep_page(
+            out,
+            id=self.id,
+            name=self.name,
+            sentence=assay.sentence,
+            axes={axis.field: [label(value) for value in axis.values] for axis in self.axes},
+            points=self.data["sweep_failed"].size,
+            claims=claims,
+            failures=[failure.line for failure in self.failures],
+        )
+
+    def counts(self, claim: str) -> Counter[Any]:
+        """At how many points the claim came out as what, those that failed as "missing"."""
+        return Counter(self.verdicts["outcome"].sel(claim=claim).values.ravel().tolist())
