@@ -406,7 +406,7 @@ CATALOGUE: dict[str, Entry] = {
             "rank-agrees-pac-bayes",
             "rank-agrees-sharpness",
         ),
-        seconds=140.0,
+        seconds=150.0,
         papers=(
             "liu2020bad",
             "jiang2020fantastic",
