@@ -169,7 +169,7 @@ def _accuracies(config: Config, data: Examples, params: Any) -> dict[str, tuple[
 
 @jax.jit
 def _both_accuracies(
-    problems: Problem, params: Matrices
+    problems: Problem, params: tuple[Float[Array, "seed decay _ _"], ...]
 ) -> tuple[Float[Array, "seed decay"], Float[Array, "seed decay"]]:
     def of_lane(one: Problem, lane: Matrices) -> tuple[Array, Array]:
         return train_accuracy(one, lane), test_accuracy(one, lane)

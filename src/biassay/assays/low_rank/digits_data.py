@@ -66,7 +66,7 @@ def starts(seed: int, seeds: int, widths: tuple[int, ...], dtype: Any) -> PerSee
 
 
 @partial(jax.jit, static_argnums=1)
-def _starts(own: Key[Array, " seed"], widths: tuple[int, ...]) -> Matrices:
+def _starts(own: Key[Array, " seed"], widths: tuple[int, ...]) -> tuple[Float[Array, "seed _ _"], ...]:
     return jax.vmap(lambda key: init(key, widths))(own)
 
 

@@ -29,7 +29,7 @@ from ...models.classifiers import in_parts
 from .config import Config
 from .runs import Examples, Stream, keys, side_by_side, train
 
-Matrices = tuple[Float[Array, "fan_in fan_out"], ...]
+Matrices = tuple[Float[Array, "_ _"], ...]
 
 
 def init(key: Key[Array, ""], sizes: tuple[int, ...]) -> Matrices:
