@@ -36,6 +36,7 @@ LAYERS = (
     ("_identity",),
     ("_strategy",),
     ("_lanes",),
+    ("_devices",),
     ("stability", "complexity"),
     ("probes", "references", "models", "data"),
     ("dynamics",),

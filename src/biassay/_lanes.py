@@ -17,6 +17,7 @@ import jax.numpy as jnp
 from jax.sharding import Mesh, PartitionSpec
 from jaxtyping import Array, Int, PyTree
 
+from ._devices import split_examples, splits_examples, whole
 from .dynamics import AbstractDynamics
 from .problem import Problem
 
@@ -37,7 +38,8 @@ class PerSeed(eqx.Module, Generic[T]):
 class Static(NamedTuple):
     """What a compiled program is specialised to.
 
-    `frame` holds those leaves of a dynamics that are no numbers; `straight` asks for host steps without a loop.
+    `frame` holds those leaves of a dynamics that are no numbers; `mesh` the devices, if there are several, and what is
+    split among them; `straight` asks for host steps without a loop.
     """
 
     build: Callable[..., AbstractDynamics] | None
@@ -113,7 +115,10 @@ def step(static: Static, still: Still, moving: Moving, window: PyTree, offset: I
     dynamics = _dynamics(static, still)
     now = jax.tree.map(lambda leaf: jax.lax.dynamic_index_in_dim(leaf, offset, keepdims=False), window)
     elapsed = dynamics.time_step(moving.state)
-    params, state = dynamics.step(still.problem, moving.params, moving.state, now)
+    problem = still.problem
+    if static.mesh is not None and splits_examples(static.mesh):
+        problem = split_examples(problem, static.mesh)
+    params, state = dynamics.step(problem, moving.params, moving.state, now)
     return Moving(params, state, moving.time + elapsed)
 
 
@@ -192,10 +197,12 @@ def _map_lanes(function: Callable[..., Any], static: Static, still: Still, carri
 
 
 def _on_mesh(function: Callable[..., Any], static: Static, still: Still, carried: PyTree, *shared: PyTree) -> Any:
-    """`_map_lanes`, the seeds split among the devices of the mesh; nothing is exchanged between them."""
+    """`_map_lanes` on the devices of the mesh: seeds are split among them here, examples inside a step."""
     lanes = partial(_map_lanes, function, static)
     if static.mesh is None:
         return lanes(still, carried, *shared)
+    if splits_examples(static.mesh):
+        return jax.lax.with_sharding_constraint(lanes(still, carried, *shared), whole(static.mesh))
     split, everywhere = PartitionSpec("seed"), PartitionSpec()
     problem, dynamics = (split if isinstance(p, PerSeed) else everywhere for p in (still.problem, still.dynamics))
     return jax.shard_map(

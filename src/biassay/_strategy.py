@@ -15,13 +15,15 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 import jax
 import numpy as np
-from jax.sharding import AxisType, Mesh
+from jax.sharding import Mesh
 from jaxtyping import PyTree
 
 from . import _lanes
+from ._devices import IndivisibleError, example_mesh, seed_mesh
 from ._lanes import Lanes, Moving, PerSeed, Static, Still
 
 Driver: TypeAlias = Literal["auto", "scan", "host"]
+DataParallel: TypeAlias = bool | Literal["auto"]
 
 # Parameters above which a lane fills a core by itself: on a CPU an MLP of 3.5k gains from vmap, one of 26k loses.
 _WIDE = 10_000
@@ -29,7 +31,7 @@ _FACTORISATIONS = {"cholesky", "eig", "eigh", "lu", "qr", "schur", "svd", "trian
 
 
 class Strategy(NamedTuple):
-    """driver and lanes without "auto"; the devices to split seeds among; whether host steps avoid loops."""
+    """driver and lanes without "auto"; the devices to split seeds or examples among; whether host steps avoid loops."""
 
     driver: Driver
     lanes: Lanes
@@ -37,32 +39,54 @@ class Strategy(NamedTuple):
     straight: bool
 
 
-def choose(driver: Driver, lanes: Lanes, static: Static, still: Still, moving: Moving, seeds: int) -> Strategy:
-    """The strategy for a simulation whose `moving` has the leading axes (seed, lane)."""
+def choose(
+    driver: Driver,
+    lanes: Lanes,
+    static: Static,
+    still: Still,
+    moving: Moving,
+    seeds: int,
+    data_parallel: DataParallel = False,
+) -> Strategy:
+    """The strategy for a simulation whose `moving` has the leading axes (seed, lane).
+
+    Raises:
+        ValueError: a batch that the devices cannot share, or lanes by vmap whose matrix factorisations they would wait
+            for.
+    """
+    shared = example_mesh() if _together(data_parallel, static, still, moving) else None
     if jax.default_backend() != "cpu":
-        return Strategy(
-            "scan" if driver == "auto" else driver,
-            "vmap" if lanes == "auto" else lanes,
-            None if lanes == "loop" else _all_devices(seeds),
-            straight=False,
-        )
-    used = _primitives(static, still, moving)
+        # A lane that has all devices to itself is worth their while, and leaves the memory to its batch.
+        lanes = ("map" if shared else "vmap") if lanes == "auto" else lanes
+        mesh = shared or (None if lanes == "loop" else seed_mesh(seeds))
+        return Strategy("scan" if driver == "auto" else driver, lanes, mesh, straight=False)
+    used = _primitives(static._replace(mesh=shared), still, moving)
     convolves = "conv_general_dilated" in used
     if driver == "auto":
         driver = "host" if convolves else "scan"
     if lanes == "auto":
         size = sum(math.prod(leaf.shape[2:]) for leaf in jax.tree.leaves(moving.params))
-        lanes = "loop" if convolves else "map" if size > _WIDE else "vmap"
-    unsplit = lanes == "loop" or "linear_solve" in used or (lanes == "vmap" and bool(used & _FACTORISATIONS))
-    return Strategy(driver, lanes, None if unsplit else _all_devices(seeds), straight=convolves)
+        lanes = "loop" if convolves else "map" if size > _WIDE or shared else "vmap"
+    batched = lanes == "vmap" and bool(used & _FACTORISATIONS)
+    if shared and batched:
+        raise ValueError('data_parallel lanes that factorise matrices cannot run by "vmap" on a CPU: take lanes="map"')
+    unsplit = lanes == "loop" or "linear_solve" in used or batched
+    return Strategy(driver, lanes, shared or (None if unsplit else seed_mesh(seeds)), straight=convolves)
 
 
-def _all_devices(seeds: int) -> Mesh | None:
-    """The local devices in a row, when there are seeds to split among them."""
-    devices = jax.local_devices()[:seeds]
-    if len(devices) == 1:
-        return None
-    return jax.make_mesh((len(devices),), ("seed",), axis_types=(AxisType.Auto,), devices=devices)
+def _together(asked: DataParallel, static: Static, still: Still, moving: Moving) -> bool:
+    """Whether the devices train every lane together. "auto" asks for that where there are accelerators left over by the
+    lanes, and they can share a batch equally."""
+    if asked != "auto":
+        return asked
+    seeds, lanes = moving.time.shape
+    if jax.default_backend() == "cpu" or seeds * lanes >= jax.device_count():
+        return False
+    try:
+        _primitives(static._replace(mesh=example_mesh()), still, moving)
+    except IndivisibleError:
+        return False
+    return True
 
 
 def _primitives(static: Static, still: Still, moving: Moving) -> set[str]:

@@ -144,7 +144,8 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
     """The result of a plan: from the store where it has one and `fresh` is not asked for, else computed and kept.
 
     A run that is interrupted leaves checkpoints beside the store's files; asked for again, it goes on from them, and
-    its record says `resumed`. They are removed once the result is kept, and by `fresh`.
+    its record says `resumed`. They are removed once the result is kept, and by `fresh`. Of several processes
+    (`jax.distributed`), which must all ask for the same, the first keeps it.
 
     Raises:
         StoreError: the run's file in the store is damaged, or cannot be written.
@@ -177,9 +178,10 @@ def execute(plan: Plan, store: Store | None, *, fresh: bool = False, progress: P
         "code": plan.code,
         "environment": environment(),
     }
-    path = None if store is None else store.write(assay.name, plan.key, data, record)
-    if checkpoints is not None:
-        shutil.rmtree(checkpoints, ignore_errors=True)
+    path = None
+    if store is not None and jax.process_index() == 0:
+        path = store.write(assay.name, plan.key, data, record)
+        shutil.rmtree(store.checkpoints(assay.name, plan.key, plan.code), ignore_errors=True)
     return _result(plan, data, record, path, cached=False)
 
 

@@ -32,9 +32,10 @@ from jaxtyping import Array, Key, PyTree
 from . import _lanes
 from ._checkpoints import Reached, next_checkpoint
 from ._checkpoints import checkpoints_in as checkpoints_in
+from ._devices import everyone, from_all, settled, splits_examples, to_all, writes
 from ._lanes import WINDOW, Lanes, Moving, Probe, Static, Still
 from ._lanes import PerSeed as PerSeed
-from ._strategy import Driver, Strategy, choose
+from ._strategy import DataParallel, Driver, Strategy, choose
 from .dynamics import AbstractDynamics
 from .problem import Problem
 
@@ -125,6 +126,7 @@ def simulate(
     resume: Simulation | None = None,
     driver: Driver = "auto",
     lanes: Lanes = "auto",
+    data_parallel: DataParallel = False,
     chunk: int | None = None,
     label: str = "",
 ) -> Simulation:
@@ -149,7 +151,11 @@ def simulate(
             was not interrupted. Only what comes after is recorded; `params` is ignored.
         driver: "scan" (loop on the device), "host" (loop over single steps), "auto" (host for convolutions on a CPU).
         lanes: "vmap" (all at once), "map" (one after another on the device), "loop" (one seed after another from the
-            host), "auto" (on a CPU, map for wide networks and loop for convolutions; else vmap).
+            host), "auto" (on a CPU, map for wide networks and loop for convolutions; else vmap. With `data_parallel`
+            map, and loop for convolutions on a CPU).
+        data_parallel: whether all devices train every lane together, each on its part of the batch; "auto" does so
+            where there are several accelerators, more of them than lanes, that can share a batch equally. On one device
+            it changes nothing.
         chunk: steps between two looks of the host; by default so many as take about 0.2 s.
         label: what the progress display calls this simulation.
 
@@ -157,10 +163,19 @@ def simulate(
         A `Simulation`. Where a process has several devices the seeds are split among them, unless they run by "loop" or
         their program factorises matrices on a CPU.
 
+        With `data_parallel` the devices share the examples instead: each holds the parameters and the data set whole
+        and computes on an equal part of the batch, and batch statistics are those of the whole batch. The parameters
+        are those of one device up to the order of sums. Probes are computed whole on every device.
+
+        In several processes (`jax.distributed.initialize`) a simulation is its own process's, on that process's
+        devices. With `data_parallel` it is one on the devices of all: every process calls `simulate` with the same
+        arguments and gets the whole result; `until` is answered by the first, which alone writes checkpoints; all must
+        find them, in a folder that they share, to go on from there.
+
     Raises:
         ValueError: steps, seeds or chunk below 1, a recording step outside the run, an unknown option, a name that is
-            taken, a hyper-parameter that cannot be swept, a `resume` that does not fit, or parameters that are not
-            floating arrays.
+            taken, a hyper-parameter that cannot be swept, a `resume` that does not fit, parameters that are not
+            floating arrays, or a batch that the devices cannot share equally.
     """
     for name, value in {"steps": steps, "seeds": seeds, "chunk": 1 if chunk is None else chunk}.items():
         if value < 1:
@@ -169,6 +184,8 @@ def simulate(
         raise ValueError(f"driver must be auto, scan or host, got {driver!r}")
     if lanes not in ("auto", "vmap", "map", "loop"):
         raise ValueError(f"lanes must be auto, vmap, map or loop, got {lanes!r}")
+    if data_parallel not in (True, False, "auto"):
+        raise ValueError(f"data_parallel must be True, False or auto, got {data_parallel!r}")
     swept = {name: tuple(float(v) for v in values) for name, values in (sweep or {}).items()}
     sizes = tuple(len(values) for values in swept.values())
     first = 0 if resume is None else resume.step
@@ -204,10 +221,13 @@ def simulate(
     # The host driver consumes what it is given; the caller's arrays stay the caller's.
     moving = jax.tree.map(jnp.copy, moving)
     static = Static(build, frame, tuple((probes or {}).items()))
-    strategy = choose(driver, lanes, static, still, moving, seeds)
-    static = static._replace(lanes=strategy.lanes, mesh=strategy.mesh, straight=strategy.straight)
-    checkpoint = next_checkpoint(static._replace(mesh=None), still, moving, steps, stops, first, until)
-    groups = _groups(still, moving, strategy)
+    strategy = choose(driver, lanes, static, still, moving, seeds, data_parallel)
+    mesh = strategy.mesh
+    static = static._replace(lanes=strategy.lanes, mesh=mesh, straight=strategy.straight)
+    # How many devices share a batch decides the order of its sums, and so the last bits.
+    sharing = mesh.size if mesh is not None and splits_examples(mesh) else None
+    checkpoint = next_checkpoint(static._replace(mesh=None), sharing, still, moving, steps, stops, first, until)
+    groups = _groups(to_all(mesh, still), to_all(mesh, moving), strategy)
     if resume is None:
         groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
 
@@ -218,12 +238,19 @@ def simulate(
 
     def over(records: dict[str, np.ndarray]) -> bool:
         last = {name: r[:, :, -1] for name, r in records.items()}
-        return until is not None and until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()})
+        if until is None:
+            return False
+        stop = until({name: r.reshape(seeds, *sizes, *r.shape[2:]) for name, r in last.items()})
+        return bool(everyone(mesh, stop)[0])
 
     reached = None if checkpoint is None else checkpoint.read([carried for _, carried in groups])
+    if len(set(everyone(mesh, -1 if reached is None else reached.position))) > 1:
+        reached = None
+    checkpoint = checkpoint if writes(mesh) else None
     if reached is not None:
         position, recorded = reached.position, reached.recorded
-        groups = [(held, carried) for (held, _), carried in zip(groups, reached.carried, strict=True)]
+        carried = to_all(mesh, reached.carried)
+        groups = [(held, carried) for (held, _), carried in zip(groups, carried, strict=True)]
         for records in recorded:  # so that a stop rule which counts has seen what it had seen
             over(records)
     ended = position == steps or (reached is not None and reached.over)
@@ -244,7 +271,7 @@ def simulate(
             if checkpoint is not None:
                 reached = Reached(position, [carried for _, carried in groups], recorded, ended)
                 checkpoint.offer(reached)
-            if chunk is None and end == wanted and time.perf_counter() - clock < _CHUNK_SECONDS / 2:
+            if chunk is None and end == wanted and everyone(mesh, time.perf_counter() - clock)[0] < _CHUNK_SECONDS / 2:
                 length *= 2
     except KeyboardInterrupt:
         # Single steps consume what they are given: after them there is nothing left to keep.
@@ -256,8 +283,8 @@ def simulate(
         averages = None
     else:
         averages = [_lanes.all_lanes(_lanes.statistics, static, held, carried) for held, carried in groups]
-        averages = _unflat(_joined(averages, seeds), sizes)
-    final = _unflat(_joined([carried for _, carried in groups], seeds), sizes)
+        averages = _unflat(from_all(mesh, _joined(averages, seeds)), sizes)
+    final = _unflat(from_all(mesh, _joined([carried for _, carried in groups], seeds)), sizes)
     ends = final.params, averages
     data = _dataset(recorded, [s for s in stops if s <= position], ends, seed, seeds, swept, probes or {})
     if recorded and bool((data["time"] == data["time"][0]).all()):
@@ -360,19 +387,19 @@ def _groups(still: Still, moving: Moving, strategy: Strategy) -> list[tuple[Stil
     """The seeds in groups that advance together: one by one for "loop", else all, filled up to divide the mesh."""
     seeds = still.key.shape[0]
 
-    def own(part: Any, index: Array) -> Any:
+    def own(part: Any, index: np.ndarray) -> Any:
         return jax.tree.map(lambda leaf: leaf[index], part) if isinstance(part, PerSeed) else part
 
-    def pick(index: Array) -> tuple[Still, Moving]:
+    def pick(index: np.ndarray) -> tuple[Still, Moving]:
         problem, dynamics = own(still.problem, index), own(still.dynamics, index)
         held = still._replace(problem=problem, dynamics=dynamics, key=still.key[index])
         return held, jax.tree.map(lambda leaf: leaf[index], moving)
 
     if strategy.lanes == "loop":
-        return [pick(jnp.array([i])) for i in range(seeds)]
+        return [pick(np.array([i])) for i in range(seeds)]
     devices = 1 if strategy.mesh is None else strategy.mesh.size
     filled = -(-seeds // devices) * devices
-    return [(still, moving)] if filled == seeds else [pick(jnp.minimum(jnp.arange(filled), seeds - 1))]
+    return [(still, moving)] if filled == seeds else [pick(np.minimum(np.arange(filled), seeds - 1))]
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------
@@ -393,7 +420,8 @@ def _advance_by_scan(
     """One call for the whole chunk; the records have the leading axes (seed, lane, slot)."""
     stops = np.full(slots, _NEVER, np.int32)
     stops[: len(due)] = due
-    return _lanes.all_lanes(_lanes.advance, static, still, moving, np.int32(start), np.int32(end), stops)
+    moved = _lanes.all_lanes(_lanes.advance, static, still, moving, np.int32(start), np.int32(end), stops)
+    return settled(static.mesh, moved)
 
 
 def _advance_by_steps(
@@ -410,7 +438,8 @@ def _advance_by_steps(
         if step == start or step % WINDOW == 0:
             window = _lanes.all_lanes(_lanes.noise, static, still, moving, np.int32(step // WINDOW * WINDOW))
         offset = step % WINDOW
-        moving = _lanes.step_all(static, still, moving, window, np.int32(offset), np.int32(offset + 1))
+        moved = _lanes.step_all(static, still, moving, window, np.int32(offset), np.int32(offset + 1))
+        moving = settled(static.mesh, moved)
     return moving, jax.tree.map(lambda *slot: jnp.stack(slot, axis=2), *records) if records else {}
 
 

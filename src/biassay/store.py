@@ -33,6 +33,7 @@ _PACKAGE = Path(__file__).parent
 # statistics cannot change it either: verdicts are judged afresh.
 _ENGINE = (
     "problem.py",
+    "_devices.py",
     "_lanes.py",
     "_strategy.py",
     "simulation.py",
