@@ -14,7 +14,7 @@ The conventions of the whole package, written once:
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import equinox as eqx
 import jax
@@ -35,7 +35,8 @@ class Problem(eqx.Module):
     Args:
         network: (params, x of shape (b, ...)) -> outputs of shape (b, ...). With batch statistics (params, statistics,
             x) -> outputs, in evaluation mode.
-        x: inputs, shape (n, ...).
+        x: inputs, shape (n, ...): an array, or what makes them when it is indexed by an array of integers, such as
+            `biassay.data.confusion.ConfusionSet`. What asks for all inputs at once (`risk`, `gradient`) needs an array.
         y: targets, shape (n, ...).
         loss: (outputs, targets) -> one loss per example, shape (b,).
         gradient_rule: (params, x, y) -> gradient of the batch's risk in closed form, used instead of automatic
@@ -50,7 +51,7 @@ class Problem(eqx.Module):
     """
 
     network: Callable[..., Array] = eqx.field(static=True)
-    x: Array
+    x: Any
     y: Array
     loss: Callable[[Array, Array], Array] = eqx.field(static=True)
     gradient_rule: Callable[[PyTree, Array, Array], PyTree] | None = eqx.field(static=True, default=None)
