@@ -257,7 +257,7 @@ def test_assay(name):
 def test_assay_runs(name, tmp_path):
     """Its data survive the store, every claim comes to a verdict that is JSON, every figure can be drawn."""
     assay, data = assays.load(name), small.run(name)
-    store.save_run(tmp_path / "run.nc", data, {"schema": store.SCHEMA})
+    store.save_run(tmp_path / "run.nc", data, {"assay": name, "key": "k"})
     assert store.open_run(tmp_path / "run.nc").data.identical(data)
     verdicts = assay.judge(data)
     assert [verdict.claim for verdict in verdicts] == [claim.name for claim in assay.claims]
