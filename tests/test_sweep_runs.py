@@ -199,7 +199,7 @@ def test_ctrl_c_stops_the_workers_and_keeps_what_is_finished(workplace: Path, tm
 
 FAKE_SBATCH = """#!/bin/sh
 # Slurm in one line: the job's script runs here, at once.
-setsid sh "$1" > "$1.log" 2>&1 < /dev/null &
+setsid sh "$1" > "job-$$.log" 2>&1 < /dev/null &
 echo "Submitted batch job $!"
 """
 FAKE_SCANCEL = """#!/bin/sh
