@@ -137,7 +137,8 @@ class Study:
         """SGD from `start` with a new optimiser state, checked every `image_check_epochs` epochs.
 
         The batch statistics go on from `start`. Without momentum and weight decay these are 0, which is data: set-ups
-        of equal shapes with equal augmentation share one compiled program.
+        of equal shapes with equal augmentation share one compiled program. Several accelerators share every batch where
+        they can.
 
         Args:
             setup: its name. regularisers: such as "DA+M+L2", none by default.
@@ -165,6 +166,7 @@ class Study:
             seed=self.seed,
             stream=stream,
             until=Fitted(config.image_fit, len(y)) if until_fitted else None,
+            data_parallel="auto",
             label=f"{self.label}, {setup}",
         )
         end = jax.tree.map(lambda leaf: leaf[0], Weights(simulation.params, simulation.statistics))
