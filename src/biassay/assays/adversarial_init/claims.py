@@ -348,7 +348,7 @@ _DIGITS_AND_TOY = (
         premise=_fits("S3[DA+M+L2]", "S0[DA+M+L2]", network="cnn_"),
         premise_says="both fit every training image",
         min_seeds=3,
-        recorded="unclear",
+        recorded="holds",
         unit="difference of test accuracy",
     ),
     Claim(

@@ -180,8 +180,8 @@ class Study:
 
     def __init__(self, network: Network, settings: Settings, data: digits.Split, curves: bool = True) -> None:
         self.probes = {"train": train_accuracy} | ({"test": test_accuracy} if curves else {})
+        self.network, self.settings, self.data = network, settings, data
         # On the host, as are the parameters of runs: what lies otherwise on the devices would be compiled for again.
-        self.network, self.settings, self.data = network, settings, jax.device_get(data)
         self.start = PerSeed(jax.device_get(jax.jit(jax.vmap(network.init))(keys(settings, Stream.INIT))))
         self.true = self.problem(data.x, data.y)
 

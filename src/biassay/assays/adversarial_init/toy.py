@@ -151,12 +151,14 @@ def toy_study(settings: Settings) -> xr.Dataset:
         the grid, `toy_points` (point, coordinate) and `toy_labels` (point).
     """
     s = settings
-    # On the host, as what comes back is: arrays that lie otherwise on the devices would be compiled for again.
-    points, held_out, coins, copied, start = jax.device_get(_drawn(jnp.arange(s.seed, s.seed + s.seeds), s))
+    points, held_out, coins, copied, start = _drawn(jnp.arange(s.seed, s.seed + s.seeds), s)
+    # On the host, as are the problems and what comes back: arrays that lie otherwise on the devices would be compiled
+    # for again.
+    start = jax.device_get(start)
 
     def problem(x: Float[Array, "seed n 2"], y: Int[Array, "seed n"]) -> PerSeed[Problem]:
         test = Batch(s.scale * held_out.x, held_out.y)
-        return PerSeed(Problem(mlp.predict_scalar, s.scale * x, y, logistic, test=test))
+        return PerSeed(jax.device_get(Problem(mlp.predict_scalar, s.scale * x, y, logistic, test=test)))
 
     def train(data: Batch, start: PyTree, label: str, epochs: int, stream: Stream, **regularisers: float) -> Simulation:
         steps = epochs * (data.y.shape[1] // s.batch)
