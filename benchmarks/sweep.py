@@ -1,10 +1,11 @@
 """A store of 100,000 runs: listing it, taking 1,000 of them as one dataset, and writing one more.
 
-    python benchmarks/sweep.py [--runs 100000] [--repeats 3] [--folder /tmp]
+    python benchmarks/sweep.py [--runs 100000] [--repeats 3] [--folder /dev/shm]
 
 The runs are small (three variables of 2 x 8 x 5 numbers, 22 settings, 12 kB) and made by copying one file with another
-record, key and seals: about 1.6 GB, removed afterwards. Processor seconds (user and system) stand beside wall seconds,
-which other processes on the machine lengthen.
+record, key and seals: about 1.3 GB, removed afterwards. They lie in `--folder`, which may be in memory; the runs of the
+last part are written to the disk in any case. Processor seconds (user and system) stand beside wall seconds, which
+other processes on the machine lengthen.
 
 *Listing*, in a process that has imported all: without an index (`cold`; the first listing makes it), with one
 (`warm`), after 100 new files (`after_100`), with a condition on a setting (`by_setting`); and `biassay runs` as a
@@ -222,21 +223,24 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path(tempfile.gettempdir()))
     asked = parser.parse_args()
     out = Path(tempfile.mkdtemp(prefix="biassay-sweep-", dir=asked.folder))
+    empty = Path(tempfile.mkdtemp(prefix="biassay-sweep-"))
     try:
         (out / "store").mkdir()
         size = make(Store(out / "store"), 0, asked.runs)
         results = {
             "environment": environment(),
+            "folder": str(asked.folder),
             "load_average": os.getloadavg()[0],
             "runs": asked.runs,
             "bytes_a_run": size,
             "listing": list_runs(out, asked.runs, asked.repeats),
             "dataset": load(out, asked.repeats),
             "records": read_records(out, asked.repeats),
-            "writing": write_runs(out / "empty", out / "store", asked.repeats),
+            "writing": write_runs(empty, out / "store", asked.repeats),
         }
     finally:
         shutil.rmtree(out)
+        shutil.rmtree(empty)
     RESULTS.mkdir(exist_ok=True)
     path = RESULTS / "sweep.json"
     path.write_text(json.dumps(results, indent=2) + "\n")

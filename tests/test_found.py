@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import pytest
 import xarray as xr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 import biassay as ba
 import fake_assay
 import fake_dice
-from biassay import assays, found
+from biassay import assays, filters, found, index
 from biassay.store import Store
 from stored_coins import coins
 
@@ -56,6 +60,29 @@ def out(tmp_path: Path) -> Path:
 def test_every_condition_must_hold(out: Path, conditions: list[str], settings: dict[str, Any], etas: list) -> None:
     rows = ba.find_runs(out, *conditions, **settings)
     assert sorted(row.config["eta"] for row in rows) == etas
+
+
+NUMBERS = st.sampled_from([0, 0.0, -0.0, 1, 1.0, 0.1, 1e-300, 1e16, 2**60, 0.5, 10, -1])
+VALUES = NUMBERS | st.booleans() | st.none() | st.sampled_from(["0.5", "1", "a"]) | st.lists(NUMBERS, max_size=2)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(VALUES, min_size=1, max_size=6), VALUES)
+def test_looking_before_parsing_changes_nothing(values: list, wanted: object) -> None:
+    """Runs with these values of `x`, asked for x=wanted: the same answer, or the same error, as when all are parsed."""
+    texts = [json.dumps({"x": value, "xx": 0.5}, separators=(",", ":")) for value in values]
+    blank = index.StoredRun(Path(), "", 0, 0, "coins", "", "", "", 4, 0, 1.0, "", "", None, True, None)
+    stored = [blank._replace(key=str(k), settings=text) for k, text in enumerate(texts)]
+
+    def answer() -> list[str] | str:
+        try:
+            return [run.key for run in filters.chosen(stored, filters.read([], {"x": wanted}))]
+        except ba.UserError as error:
+            return str(error)
+
+    looked = answer()
+    with mock.patch.object(filters, "_spellings", return_value=()):
+        assert answer() == looked
 
 
 def test_a_run_is_found_by_the_beginning_of_its_key(out: Path) -> None:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from . import assays, filters
 from ._entries import OTHER_LAYOUT
 from .errors import UserError, nearest
-from .index import Index, StoredRun
+from .index import Index, StoredRun, no_collection
 from .store import code_version
 
 if TYPE_CHECKING:
@@ -79,14 +79,15 @@ def listing(
 def _found(
     out: Path | str, asked: Sequence[filters.Filter], *, configs: bool
 ) -> tuple[list[StoredRun], list[StoredRun]]:
-    everything = Index(Path(out) / "store").rows(configs=configs, today=code_today)
-    usable = [run for run in everything if run.problem is None or run.code == OTHER_LAYOUT]
-    names = {run.assay for run in usable}
-    for made in asked:
-        if made.name == "assay" and made.value not in {*names, *assays.CATALOGUE}:
-            raise UserError(f"there is no assay {made.value!r}: {nearest(made.value, {*names, *assays.CATALOGUE})}")
-    unusable = [run for run in everything if run.problem is not None and run.code != OTHER_LAYOUT]
-    return filters.chosen(usable, asked), unusable
+    with no_collection():
+        everything = Index(Path(out) / "store").rows(configs=configs, today=code_today)
+        usable = [run for run in everything if run.problem is None or run.code == OTHER_LAYOUT]
+        names = {run.assay for run in usable}
+        for made in asked:
+            if made.name == "assay" and made.value not in {*names, *assays.CATALOGUE}:
+                raise UserError(f"there is no assay {made.value!r}: {nearest(made.value, {*names, *assays.CATALOGUE})}")
+        unusable = [run for run in everything if run.problem is not None and run.code != OTHER_LAYOUT]
+        return filters.chosen(usable, asked), unusable
 
 
 def code_today(assay: str) -> str | None:

@@ -177,7 +177,7 @@ class Index:
         Raises:
             StoreError: the folder cannot be read.
         """
-        with _no_collection():
+        with no_collection():
             files = self.files()
             known = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
             if known is None:
@@ -327,7 +327,7 @@ def _crc(row: tuple[Any, ...]) -> int:
 
 
 @contextlib.contextmanager
-def _no_collection() -> Iterator[None]:
+def no_collection() -> Iterator[None]:
     """Without the garbage collector, which would look again and again through 100,000 rows that are all in use."""
     collecting = gc.isenabled()
     gc.disable()
