@@ -4,7 +4,7 @@ It is a cache, `index.sqlite` beside the runs. The folder is the truth: at every
 files are compared with the index, and what differs is read again from the files' ends. Files that come and go by hand,
 other writers, and an index that is missing, damaged, locked or in a folder that cannot be written make a listing
 slower, never wrong. A store of few runs has no index: reading their ends is as quick. Only a listing writes to it: to
-read the end of a file later costs a thirtieth of what a row would cost its writer, and writers may be many.
+read the end of a file later costs a tenth of what a row would cost its writer, and writers may be many.
 """
 
 from __future__ import annotations
