@@ -10,7 +10,15 @@ import xarray as xr
 from scipy import stats
 
 from biassay.assays.adversarial_init import ASSAY
-from biassay.assays.adversarial_init.claims_complexity import JUDGED, NOT_MINIMA, excess, kendall, permuted, ranked
+from biassay.assays.adversarial_init.claims_complexity import (
+    JUDGED,
+    NOT_MINIMA,
+    excess,
+    kendall,
+    permuted,
+    ranked,
+    ranked_without_decay,
+)
 from biassay.assays.adversarial_init.complexity_of_minima import NAMES, Measures, dense_layers, measures_of
 from biassay.assays.adversarial_init.figures_complexity import figures_complexity
 from biassay.complexity import EQUATIONS
@@ -115,13 +123,18 @@ def test_of_a_diverged_network_nothing_is_measured():
     assert all(math.isnan(value) for value in broken.values.values())
 
 
+def test_of_a_network_decayed_to_zero_nothing_is_measured():
+    dead = _measured((NETWORK[0], NETWORK[1]._replace(weight=jnp.zeros_like(NETWORK[1].weight))))
+    assert all(math.isnan(value) for value in dead.values.values())
+
+
 # --- rankings ---------------------------------------------------------------------------------------------------------
 
 
 def test_kendall_is_that_of_scipy_with_ties_too():
     rng = np.random.default_rng(0)
     a, b = rng.integers(0, 6, (2, 30, 12)).astype(float)
-    expected = [stats.kendalltau(x, y)[0] for x, y in zip(a, b, strict=True)]
+    expected = [float(np.asarray(stats.kendalltau(x, y))[0]) for x, y in zip(a, b, strict=True)]
     np.testing.assert_allclose(kendall(a, b), expected, atol=1e-12)
     order = np.arange(9.0)
     assert kendall(order, order) == 1
@@ -200,6 +213,16 @@ def test_a_ranking_holds_in_order_fails_in_reverse_and_decides_nothing_where_the
     np.testing.assert_allclose(ranked(agree, "PARAM_NORM"), 1)
     assert np.abs(permuted(agree, "PARAM_NORM")).max() < 0.1
     assert _judge("rank-agrees-path", agree.isel(seed=slice(7))) == "unclear", "8 seeds are needed"
+
+
+def test_set_ups_without_weight_decay_are_ranked_by_themselves():
+    """Here decay ranks the set-ups rightly, and among the others the measure ranks them wrongly."""
+    decayed = [name for name in SETUPS if "L2" in name]
+    complexity = {name: float(index) - 99 * (name in decayed) for index, name in enumerate(SETUPS)}
+    error = {name: -float(index) - 99 * (name in decayed) for index, name in enumerate(SETUPS)}
+    data = _made_up(complexity, error)
+    np.testing.assert_allclose(ranked_without_decay(data, "PARAM_NORM"), -1)
+    assert (ranked(data, "PARAM_NORM") > -0.5).all()
 
 
 def test_the_figures_show_the_controls_and_both_families():

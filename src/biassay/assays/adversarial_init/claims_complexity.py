@@ -70,6 +70,11 @@ def ranked(data: xr.Dataset, measure: str) -> Float[np.ndarray, " seed"]:
     return kendall(*_rankings(data, measure))
 
 
+def ranked_without_decay(data: xr.Dataset, measure: str) -> Float[np.ndarray, " seed"]:
+    """The same over the minima found without weight decay, which cannot rank by whether there was any."""
+    return ranked(data.sel(setup=[name for name in minima(data) if "L2" not in name]), measure)
+
+
 def permuted(data: xr.Dataset, measure: str) -> Float[np.ndarray, " seed"]:
     """The same with the test errors permuted among the minima: the mean over `PERMUTATIONS`, others for every seed."""
     values, errors = _rankings(data, measure)

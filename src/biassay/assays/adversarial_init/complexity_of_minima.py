@@ -74,8 +74,9 @@ def measures_of(
     """Every measure of a network, batch normalisation folded in beforehand.
 
     What needs the margin or a sigma is NaN where the network does not interpolate (g <= 0), what needs a sigma is NaN
-    where none makes the accuracy fall by its target, and all is NaN where a parameter is not finite. All is computed
-    in double precision, whatever the network was trained in.
+    where none makes the accuracy fall by its target, and all is NaN where a parameter is not finite or weight decay has
+    made a layer zero, whose norm has no logarithm. All is computed in double precision, whatever the network was
+    trained in.
 
     Args:
         predict: (params, x) -> logits, of relu networks; calls with the same function compile once.
@@ -92,7 +93,9 @@ def measures_of(
     nothing = dict.fromkeys(NAMES, np.nan)
     # From the host on: arrays split among devices would make every program here a collective one.
     params, initial, x, y = jax.device_get((params, initial, x, y))
-    if not all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params)):
+    layers, start = layers_of(params), layers_of(initial)
+    finite = all(np.isfinite(leaf).all() for leaf in jax.tree.leaves(params))
+    if not finite or not all(np.any(layer.weight) for layer in layers):
         return Measures(nothing, np.nan, None, None)
     with jax.enable_x64(True):
         params, initial, x = jax.tree.map(lambda leaf: jnp.asarray(np.asarray(leaf, float)), (params, initial, x))
@@ -105,7 +108,6 @@ def measures_of(
                 for magnitude in (False, True)
             )
         paths = {p: path_sum(outputs, params, x.shape[1:], p) for p in POWERS}
-    layers, start = layers_of(params), layers_of(initial)
     found = norm_measures(layers, m=m, g=g, initial=start, path=paths[2.0])
     found |= pac_bayes_measures(
         params,

@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from ...figures import Figure, Panel, Points, Role
-from .claims_complexity import JUDGED, PERMUTATIONS, RANKING, permuted, ranked, sizes
+from .claims_complexity import JUDGED, PERMUTATIONS, RANKING, permuted, ranked, ranked_without_decay, sizes
 from .figures_seeds import INTERVAL, points
 
 SETUPS: tuple[tuple[str, str, Role], ...] = (
@@ -24,7 +24,8 @@ MISRANKING = {
 """Measures that a bad minimum is small in, or a repaired one large."""
 
 RANKINGS: tuple[tuple[Callable[[xr.Dataset, str], np.ndarray], str, Role], ...] = (
-    (ranked, "measure against test error", "result"),
+    (ranked, "measure against test error, all set-ups", "result"),
+    (ranked_without_decay, "set-ups without weight decay", "second"),
     (permuted, f"permuted among the set-ups (mean of {PERMUTATIONS})", "control"),
 )
 
@@ -52,12 +53,12 @@ def _most_complex(data: xr.Dataset) -> Figure:
 
     return Figure(
         name="complexity",
-        title="The bad minimum is the most complex, and so is a random start of its scale",
+        title="Complexity of the found minima, beside a random start of the same scale",
         caption="Complexity measures of the found minima (MLP) over those of S0 on the same seed, as sqrt(v / m). "
-        "Mark: geometric mean over seeds; bars: the range over the seeds. Left: S2 has the largest, but NC2, which "
-        "memorised nothing, is about as large. Right: by the raw margin S2 would be the simpler one; by the distance "
-        "from the random initialisation the repaired minimum would be the more complex one, though it tests better.",
-        panels=(panel("Measures that agree", JUDGED), panel("Measures that misrank", MISRANKING)),
+        "Mark: geometric mean over seeds; bars: the range over the seeds. Left: the measures claimed to be largest "
+        "at S2; where NC2, which memorised nothing, is as large, a measure sees the scale of the weights. Right: the "
+        "raw margin, and distances from the random initialisation, from which a repaired minimum may be far as well.",
+        panels=(panel("Measures with a claim", JUDGED), panel("Raw margin and distances", MISRANKING)),
     )
 
 
@@ -90,7 +91,8 @@ def _rankings(data: xr.Dataset) -> Figure:
         name="complexity-ranks",
         title="Which measures rank the set-ups as their test errors do",
         caption="Kendall's τ between a measure and the test error over the set-ups trained on the true labels (MLP), "
-        "seed by seed; 1 is the same order, 0 none. Above by the number of the equation in arXiv 1912.02178 (22: the "
+        "seed by seed; 1 is the same order, 0 none. Those without weight decay are ranked by themselves too, as decay "
+        "alone shrinks every norm. Above by the number of the equation in arXiv 1912.02178 (22: the "
         "raw margin; 40, 41, 48: distances), below the second family, products of norms over the margin. A measure "
         f"that is the same for all set-ups (20) or not defined on every seed has no mark. {INTERVAL}.",
         panels=(
