@@ -14,12 +14,16 @@ from biassay.workers import Answer, Finished
 KILLERS, BAD, ONCE = (13, 37), 20, 45
 
 
-def work(folder: str, n: int) -> int:
-    """n squared, and a mark that it was asked for; two of 60 kill their worker, one raises, one kills it once."""
+def work(folder: str, patience: float, n: int) -> int:
+    """n squared, and a mark that it was asked for; two of 60 kill their worker, one raises, one kills it once.
+
+    patience: seconds before a kill. Dask does not replace a worker that dies before it has said that it lives.
+    """
     Path(folder, f"{n}-{uuid.uuid4().hex}").touch()
     once = Path(folder, "once")
     if n in KILLERS or (n == ONCE and not once.exists()):
         once.touch() if n == ONCE else None
+        time.sleep(patience)
         os.kill(os.getpid(), signal.SIGKILL)
     if n == BAD:
         raise ValueError(f"no {n}")

@@ -58,11 +58,11 @@ def alive(process: int) -> bool:
         return False
 
 
-def sixty(folder: Path, workers: Workers) -> dict[int, Answer]:
+def sixty(folder: Path, workers: Workers, patience: float = 0.0) -> dict[int, Answer]:
     """60 items, of which three must fail and one is struck by bad luck."""
     where = str(folder)
     answers = list(
-        supervise(partial(small_work.work, where), range(60), workers, known=partial(small_work.known, where))
+        supervise(partial(small_work.work, where, patience), range(60), workers, known=partial(small_work.known, where))
     )
     found = {answer.item: answer for answer in answers}
     assert len(answers) == len(found) == 60
@@ -97,7 +97,7 @@ def test_a_plain_map_loses_innocent_items(tmp_path: Path) -> None:
     """The control: what the supervision is for."""
     kept = []
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-        answers = pool.map(partial(small_work.work, str(tmp_path)), [n for n in range(60) if n != small_work.BAD])
+        answers = pool.map(partial(small_work.work, str(tmp_path), 0.0), [n for n in range(60) if n != small_work.BAD])
         with pytest.raises(BrokenExecutor):
             kept.extend(answers)
     assert len(kept) < 57
@@ -118,7 +118,7 @@ if __name__ == "__main__":
 def cluster(tmp_path: Path) -> Iterator[str]:
     """The address of a Dask scheduler with two workers, all in processes of their own."""
     (tmp_path / "cluster.py").write_text(CLUSTER)
-    env = {**os.environ, "PYTHONPATH": str(TESTS)}
+    env = {**os.environ, "PYTHONPATH": str(TESTS), "DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
     process = subprocess.Popen(
         [sys.executable, tmp_path / "cluster.py"], env=env, cwd=tmp_path, text=True, stdin=subprocess.PIPE,
         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
@@ -136,9 +136,35 @@ def test_only_the_culprits_fail_on_a_cluster(tmp_path: Path, cluster: str) -> No
     workers = dask_workers(cluster)
     try:
         until(lambda: workers.slots() == 2)
-        check_sixty(sixty(folder, workers), folder)
+        check_sixty(sixty(folder, workers, patience=2.0), folder)
     finally:
         workers.close()
+
+
+class Client:
+    """A cluster's client that is told which workers there are."""
+
+    def __init__(self) -> None:
+        self.threads: dict[str, int] = {}
+
+    def nthreads(self) -> dict[str, int]:
+        return self.threads
+
+    def get_executor(self, pure: bool) -> None:
+        pass
+
+
+def test_a_cluster_is_waited_for_until_it_has_lost_its_workers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_dask, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(_dask, "_LOST_SECONDS", 0.0)
+    client = Client()
+    workers = _dask.DaskWorkers(client)
+    assert [workers.slots() for _ in range(3)] == [0, 0, 0]
+    client.threads = {"a": 2, "b": 1}
+    assert workers.slots() == 3
+    client.threads = {}
+    with pytest.raises(WorkerError, match="the Dask cluster has lost all its workers"):
+        until(lambda: workers.slots() > 0)
 
 
 def test_nobody_at_an_address_is_one_line_soon(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import time
 from collections.abc import Mapping
@@ -13,6 +14,8 @@ from ._pool import Death, WorkerError
 
 _ANSWER_SECONDS = 8
 _LOOK_SECONDS = 0.5
+_LOST_SECONDS = 60.0
+"""A cluster that had workers may be without for so long: Dask restarts one that was killed within seconds."""
 _LISTS = {"job_extra_directives", "job_directives_skip", "job_script_prologue", "worker_extra_args"}
 _MISSING = "needs Dask: pip install 'biassay[cluster]'"
 
@@ -23,13 +26,14 @@ class DaskWorkers:
     def __init__(self, client: Any, cluster: Any = None) -> None:
         self._client, self._cluster = client, cluster
         self._executor = client.get_executor(pure=False)
-        self._seen, self._slots = -_LOOK_SECONDS, 0
+        self._seen = self._worked = -math.inf
+        self._slots = 0
 
     def slots(self) -> int:
         """The threads of all workers that have joined so far.
 
         Raises:
-            WorkerError: the scheduler does not answer.
+            WorkerError: the scheduler does not answer, or all workers have left.
         """
         if time.monotonic() - self._seen >= _LOOK_SECONDS:
             try:
@@ -37,6 +41,10 @@ class DaskWorkers:
             except (OSError, TimeoutError, ValueError) as error:
                 raise WorkerError(f"the Dask scheduler does not answer any more: {_reason(error)}") from None
             self._seen = time.monotonic()
+            if self._slots:
+                self._worked = self._seen
+            elif math.isfinite(self._worked) and self._seen - self._worked > _LOST_SECONDS:
+                raise WorkerError("the Dask cluster has lost all its workers: start some and go on")
         return self._slots
 
     def executor(self) -> Executor:
