@@ -8,15 +8,18 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
+import xarray as xr
 
 import biassay as ba
 import fake_assay
 import fake_dice
 from biassay import assays, cli
-from biassay.store import Store, code_version
+from biassay.store import Store, code_version, open_run
 from stored_coins import coins
 
 
@@ -148,6 +151,24 @@ def test_without_pyarrow_parquet_is_one_line(
         "biassay: Parquet needs PyArrow: install biassay[parquet], or export to a .csv file\n"
     )
     assert not Path("table.parquet").exists()
+
+
+def test_a_run_that_cannot_be_judged_is_left_out(
+    store: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim = fake_assay.ASSAY.claims[0]
+    odd = ba.find_runs("biassay-out", eta=0.3)[0].name
+
+    def measure(data: xr.Dataset) -> Any:
+        if data.identical(open_run(store / odd).data):
+            raise KeyError("no such thing")
+        return claim.measure(data)
+
+    monkeypatch.setattr(fake_assay, "ASSAY", replace(fake_assay.ASSAY, claims=(replace(claim, measure=measure),)))
+    assert ask("--export", "table.csv") == 0
+    out, err = capsys.readouterr()
+    assert f"left out: {store / odd} cannot be judged: KeyError: 'no such thing'" in err
+    assert out.endswith("1 rows of 1 runs\n")
 
 
 def test_an_export_is_whole_or_not_there(store: Path, monkeypatch: pytest.MonkeyPatch) -> None:

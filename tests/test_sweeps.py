@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import Path
@@ -175,6 +176,22 @@ def test_a_grid_from_python_is_checked_as_well(grid: dict[str, Any]) -> None:
         ba.sweep("grains", grid)
 
 
+def test_a_large_grid_is_counted_before_it_is_read() -> None:
+    begun = time.process_time()
+    with pytest.raises(ba.UserError, match="grid n: at most 1000000 values are taken"):
+        make_axes(CONFIG, read_grid(CONFIG, ["n=range(0,100000000000)"]))
+    with pytest.raises(ba.UserError, match="grid lr: at most 1000000 values are taken"):
+        make_axes(CONFIG, {"lr": range(10**15)})
+    (axis,) = make_axes(CONFIG, {"n": range(30_000)})
+    assert len(axis.values) == 30_000
+    assert time.process_time() - begun < 60  # comparing every two values takes minutes
+
+
+def test_near_values_have_labels_of_their_own() -> None:
+    assert Axis("decay", (None, 0.1234567, 0.1234568)).labels == ["None", "0.1234567", "0.1234568"]
+    assert Axis("etas", ((0.1234567, 1.0), (0.1234568,))).labels == ["0.1234567,1.0", "0.1234568"]
+
+
 @given(st.lists(st.floats(1e-300, 1e300), min_size=1, max_size=8, unique=True))
 def test_any_float_is_read_back(values: list[float]) -> None:
     text = ",".join(map(repr, values))
@@ -308,6 +325,38 @@ def test_a_field_that_is_also_an_axis_of_the_data_has_a_name_of_its_own() -> Non
     assert result.data["decay"].values.tolist() == ["None", "0.5"]
     assert result.data["seed"].values.tolist() == [0, 1, 2, 10, 11, 12]
     assert "swept_seed" in result.verdicts.dims
+
+
+def test_an_attribute_that_differs_has_a_place_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def run(config: fake_sweep.Config) -> xr.Dataset:
+        told = {"lr": config.lr, "n": config.lr if config.n else 7.0, "loss": config.lr, "step": config.lr}
+        return fake_sweep.run(config).assign_attrs(told)
+
+    monkeypatch.setattr(fake_sweep, "ASSAY", replace(fake_sweep.ASSAY, run=run))
+    data = ba.sweep("grains", {"lr": [0.1, 0.2], "n": [0, 1]}).data
+    assert data["loss"].dims == ("lr", "n", "seed", "step")
+    for name in ("loss_attribute", "step_attribute"):
+        assert data[name].values.tolist() == [[0.1, 0.1], [0.2, 0.2]]
+    assert "lr_attribute" not in data  # the axis says it
+    assert data["n_attribute"].values.tolist() == [[7.0, 0.1], [7.0, 0.2]]
+
+
+def test_a_coordinate_at_other_labels_lies_on_the_swept_axes() -> None:
+    first = xr.Dataset({"x": ("seed", [1.0, 2.0])}, {"seed": [0, 1], "phase": ("seed", [0.0, 0.5])})
+    same, other = (gather([Axis("lr", (1.0, 2.0))], {(0,): first, (1,): part})
+                   for part in (first, first.assign_coords(seed=[1, 2])))  # fmt: skip
+    assert same["phase"].dims == ("seed",)
+    assert other["phase"].dims == ("lr", "seed")
+    np.testing.assert_array_equal(other["phase"], [[0.0, 0.5, np.nan], [np.nan, 0.0, 0.5]])
+
+
+def test_datasets_that_do_not_fit_are_one_clear_error() -> None:
+    plain, twice = (
+        xr.Dataset({"v": ("arm", [1.0])}, {"arm": ["x"]}),
+        xr.Dataset({"v": ("arm", [1.0, 2.0])}, {"arm": ["y", "y"]}),
+    )
+    with pytest.raises(ba.UserError, match=r"cannot be put into one dataset: .*; the runs themselves"):
+        gather([Axis("lr", (1.0, 2.0))], {(0,): plain, (1,): twice})
 
 
 def test_datasets_of_other_dimensions_are_one_clear_error() -> None:

@@ -44,7 +44,7 @@ def check_export(path: Path) -> None:
 
 
 def tidy(runs: Iterable[StoredRun]) -> tuple[dict[str, Column], list[StoreError]]:
-    """The table of runs that today's code computed, by columns, and the runs that could not be read.
+    """The table of runs that today's code computed, by columns, and the runs that could not be read or judged.
 
     Columns: what is known of the run; its settings, `config.FIELD`, tuples as text; what the claim says, judged afresh.
     """
@@ -55,10 +55,16 @@ def tidy(runs: Iterable[StoredRun]) -> tuple[dict[str, Column], list[StoreError]
         except StoreError as error:
             damaged.append(error)
             continue
+        try:
+            verdicts = assays.load(run.assay).judge(stored.data)
+        except Exception as error:  # a claim that cannot be judged on such settings
+            told = " ".join(str(error).split())
+            damaged.append(StoreError(f"{run.path} cannot be judged: {type(error).__name__}: {told}"))
+            continue
         known = {**run._asdict(), "file": run.name}
         of_run = {name: known[name] for name in _OF_A_RUN}
         settings = {f"config.{name}": _plain(value) for name, value in run.config.items()}
-        rows += [{**of_run, **settings, **_of_claim(one)} for one in assays.load(run.assay).judge(stored.data)]
+        rows += [{**of_run, **settings, **_of_claim(one)} for one in verdicts]
     settings = sorted({name for row in rows for name in row} - {*_OF_A_RUN, *_OF_A_CLAIM})
     columns = {name: [row.get(name) for row in rows] for name in (*_OF_A_RUN, *settings, *_OF_A_CLAIM)}
     return {name: _of_one_kind(column) for name, column in columns.items()}, damaged

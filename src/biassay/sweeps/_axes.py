@@ -10,9 +10,9 @@ import json
 import math
 import re
 import types
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import islice, product
 from typing import Any, Union, get_args, get_origin
 
 import numpy as np
@@ -34,11 +34,11 @@ class Axis:
 
     @property
     def labels(self) -> list[Any]:
-        """The values as coordinates of a dataset: numbers and truth values as they are, all else as text."""
+        """The values as coordinates of a dataset: numbers and truth values as they are, all else as text, in full."""
         kinds = {type(value) for value in self.values}
         if kinds <= {int, float} or kinds == {bool}:
             return list(self.values)
-        return [label(value) for value in self.values]
+        return [label(value, repr) for value in self.values]
 
     @property
     def is_numeric(self) -> bool:
@@ -54,11 +54,11 @@ class Axis:
         return bool(_unevenness(np.log(values)) < _unevenness(values))
 
 
-def label(value: Any) -> str:
-    """A value as text: a tuple's parts with commas between them."""
+def label(value: Any, number: Callable[[float], str] = "{:g}".format) -> str:
+    """A value as text: a tuple's parts with commas between them; floats, unless told otherwise, to six digits."""
     if isinstance(value, tuple):
-        return ",".join(label(part) for part in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+        return ",".join(label(part, number) for part in value)
+    return number(value) if isinstance(value, float) else str(value)
 
 
 def read_grid(config: Any, settings: Sequence[str]) -> dict[str, list[Any]]:
@@ -91,20 +91,28 @@ def make_axes(config: Any, grid: Mapping[str, Sequence[Any]]) -> tuple[Axis, ...
     """
     if not grid:
         raise UserError("a sweep needs a grid: at least one field with its values")
-    axes = []
+    taken: dict[str, tuple[Any, ...]] = {}
     for field, given in grid.items():
         if isinstance(given, str) or not hasattr(given, "__iter__"):
             raise UserError(f"grid {field}: a list of values is needed, got {given!r}")
-        values = tuple(configs.fit(config, {field: value})[field] for value in given)
-        if not values:
+        some = tuple(islice(given, _MOST_VALUES + 1))
+        if not some:
             raise UserError(f"grid {field}: there are no values")
-        for k, value in enumerate(values):
-            if value in values[:k]:
-                raise UserError(f"grid {field}: {label(value)} is given twice")
-        axes.append(Axis(field, values))
-    count = math.prod(len(axis.values) for axis in axes)
+        if len(some) > _MOST_VALUES:
+            raise UserError(f"grid {field}: at most {_MOST_VALUES} values are taken: make several sweeps of it")
+        taken[field] = some
+    count = math.prod(len(some) for some in taken.values())
     if count > _MOST_VALUES:
         raise UserError(f"the grid has {count} points, at most {_MOST_VALUES} are taken: make several sweeps of it")
+    axes = []
+    for field, some in taken.items():
+        values = tuple(configs.fit(config, {field: value})[field] for value in some)
+        seen: set[Any] = set()
+        for value in values:
+            if value in seen:
+                raise UserError(f"grid {field}: {label(value)} is given twice")
+            seen.add(value)
+        axes.append(Axis(field, values))
     return tuple(axes)
 
 
@@ -141,7 +149,7 @@ def _series(name: str, arguments: str) -> list[float]:
         if name == "range":
             if len(whole) != len(numbers) or len(numbers) not in (2, 3):
                 raise ValueError
-            return [float(value) for value in range(*whole)][: _MOST_VALUES + 1]
+            return [float(value) for value in range(*whole)[: _MOST_VALUES + 1]]
         start, stop, count = numbers
         if not (_is_whole(count) and 1 <= count <= _MOST_VALUES and math.isfinite(start) and math.isfinite(stop)):
             raise ValueError

@@ -26,11 +26,23 @@ def gather(axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> xr.Datase
 
     The points' own axes are joined: a point that lacks a label (a step that it did not take), or is shorter on an axis
     without labels, has a gap there. Gaps, and points without a dataset, are NaN (text: empty), for which whole numbers
-    and truth values become floats. `sweep_failed` tells the points without a dataset.
+    and truth values become floats. `sweep_failed` tells the points without a dataset. Of the datasets' attributes,
+    those that are the same at all points are kept; numbers that differ become variables over the swept axes, called
+    NAME_attribute where the name is taken, unless they only repeat a swept field; whatever else differs is left out.
 
     Raises:
-        UserError: a variable has other dimensions at one point than at another.
+        UserError: the datasets do not fit together, such as a variable with other dimensions at one point than at
+            another.
     """
+    try:
+        return _gathered(axes, found)
+    except UserError:
+        raise
+    except (ValueError, TypeError, pd.errors.InvalidIndexError) as error:
+        raise _unfit(" ".join(str(error).split())) from error
+
+
+def _gathered(axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> xr.Dataset:
     parts = [found[place] for place in sorted(found)]
     names = axis_names(axes, parts)
     shape = tuple(len(axis.values) for axis in axes)
@@ -49,7 +61,7 @@ def gather(axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> xr.Datase
     for variable in dict.fromkeys(str(name) for part in parts for name in part.variables):
         if variable in joined:
             continue
-        same = _unswept(variable, parts)
+        same = _unswept(variable, parts, joined)
         if same is not None:
             coords[variable] = same
             continue
@@ -68,10 +80,16 @@ def gather(axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> xr.Datase
     variables["sweep_failed"] = (names, failed, {"long_name": "whether the point has no result"})
     common, differing = _told(parts)
     for name in differing:
+        if _repeats(name, axes, found):
+            continue
         column = np.full(shape, np.nan)
         for place, part in found.items():
-            column[place] = part.attrs.get(name, np.nan)
-        variables[name] = (names, column)
+            value = part.attrs.get(name)
+            column[place] = np.nan if value is None else value
+        free = str(name)
+        while free in variables or free in coords or free in joined:
+            free = f"{free}_attribute"
+        variables[free] = (names, column)
     made = xr.Dataset(variables, coords, common)
     for name, axis in zip(names, axes, strict=True):
         made[name].attrs["long_name"] = axis.field
@@ -118,6 +136,14 @@ def _told(parts: Sequence[xr.Dataset]) -> tuple[dict[Any, Any], list[Any]]:
     return common, differing
 
 
+def _repeats(name: Any, axes: Sequence[Axis], found: Mapping[Place, xr.Dataset]) -> bool:
+    """Whether an attribute is at every point that has it the value of the swept field of this name."""
+    for number, axis in enumerate(axes):
+        if axis.field == name:
+            return all(axis.values[place[number]] == part.attrs.get(name) for place, part in found.items())
+    return False
+
+
 def _joined(dim: str, parts: Sequence[xr.Dataset]) -> pd.Index:
     """The labels of a dimension at any point: in their order where all agree, else sorted if they are numbers."""
     indexes = [_index(dim, part) for part in parts if dim in part.dims]
@@ -149,19 +175,25 @@ def _dims(variable: str, parts: Sequence[xr.Dataset]) -> tuple[str, ...]:
     kinds = {tuple(map(str, part[variable].dims)) for part in parts if variable in part.variables}
     if len(kinds) > 1:
         shown = " and ".join(f"({', '.join(kind)})" for kind in sorted(kinds))
-        raise UserError(
-            f"the runs cannot be put into one dataset: {variable} has the dimensions {shown}; the runs themselves are "
-            "in the store, one file each"
-        )
+        raise _unfit(f"{variable} has the dimensions {shown}")
     return kinds.pop()
 
 
-def _unswept(variable: str, parts: Sequence[xr.Dataset]) -> Any:
-    """A coordinate that is the same at every point, which has no need of the swept axes; else None."""
+def _unfit(why: str) -> UserError:
+    return UserError(
+        f"the runs cannot be put into one dataset: {why}; the runs themselves are in the store, one file each"
+    )
+
+
+def _unswept(variable: str, parts: Sequence[xr.Dataset], joined: Mapping[str, pd.Index]) -> Any:
+    """A coordinate that is the same at every point, at the same labels: it needs no swept axes; else None."""
     if not all(variable in part.coords for part in parts):
         return None
-    first = parts[0][variable].variable
-    return first if all(part[variable].variable.equals(first) for part in parts[1:]) else None
+    first: Any = parts[0][variable].variable
+    same = all(part[variable].variable.equals(first) for part in parts[1:])
+    return (
+        first if same and all(_index(dim, part).equals(joined[dim]) for part in parts for dim in first.dims) else None
+    )
 
 
 def _fills(variable: str, sizes: tuple[int, ...], parts: Sequence[xr.Dataset]) -> bool:
