@@ -36,6 +36,7 @@ def results(data_sets=("cifar-10",), networks=("vgg16", "resnet18"), seeds=4, ch
         base = 0.9 - worst[:, None] * np.array([3.0, 0.05, 1.0, 0.05])
         data = data.assign_coords({axis: values})
         data[f"image_{name}_test"] = (*dims, axis, "image_replicated"), base + noisy(base.shape)
+        data[f"image_{name}_fit"] = xr.ones_like(data[f"image_{name}_test"])
     measures = 5 + 3 * (0.9 - test)[..., None] + noisy((len(SETUPS), len(NAMES)))
     data = data.assign_coords(image_measure=list(NAMES))
     data["image_complexity"] = (*dims, "image_setup", "image_measure"), measures

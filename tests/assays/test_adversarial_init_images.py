@@ -1,7 +1,7 @@
 """The deep classifiers of the assay `adversarial-init`: their pieces by hand, and a tiny run from end to end."""
 
 import dataclasses
-from functools import partial
+from functools import cache, partial
 
 import jax
 import jax.numpy as jnp
@@ -17,6 +17,7 @@ from biassay.assays.adversarial_init import (
     Config,
     attainable,
     figures_images,
+    figures_seeds,
     image_complexity,
     image_data,
     image_network,
@@ -27,6 +28,7 @@ from biassay.assays.adversarial_init import (
 )
 from biassay.assays.adversarial_init.controls import norm_matched
 from biassay.assays.adversarial_init.image_network import Weights
+from biassay.claims import bootstrap_interval
 from biassay.data import cifar10, cifar100, cinic10, confusion, restricted_imagenet
 from biassay.errors import UserError
 from biassay.models import batch_norm, classifiers, conv_norm, resnet
@@ -51,15 +53,16 @@ SMALL = dataclasses.replace(
     image_fraction=0.3,
     image_replications=(),
     image_fractions=(),
-    image_epochs=3,
+    image_epochs=2,
     image_check_epochs=1,
-    image_drops=(2,),
+    image_drops=(1,),
     image_measured=0,
 )
 
 pytestmark = pytest.mark.xdist_group("adversarial-init")
 
 
+@cache
 def tiny(name, classes, width, images="cifar", precision="float32"):
     """A residual network with a stem and one block: little to compile."""
     init = partial(resnet.init, form=resnet.Form((1, 0, 0, 0), False), classes=classes, width=width, stem=images)
@@ -230,10 +233,69 @@ def test_every_subset_of_the_regularisers_from_both_starts():
     assert len(on_images.SETUPS) == len(set(on_images.SETUPS)) == 7 + 2 * 7
 
 
+def test_the_control_has_the_true_label_of_every_copy_and_the_epochs_of_the_adversarial_start(monkeypatch):
+    s, asked = study(), []
+
+    def pretrained(study, setup, items, labels, like=None):
+        asked.append((items, labels, like))
+        return f"outcome {len(asked)}"
+
+    monkeypatch.setattr(image_training.Study, "pretrained", pretrained)
+    bad, good = on_images._starts(s, 3, 0.1)
+    assert (bad, good) == ("outcome 1", "outcome 2")
+    (items, random, first), (same, true, second) = asked
+    assert (first, second) == (None, bad)
+    assert same is items
+    assert [int(label) for label in true] == [int(s.images.y[i // 3]) for i in range(48)]
+    # An item is a copy of the image whose label it has: what is not erased agrees.
+    for i, item in enumerate(np.asarray(items[:])):
+        assert ((item == 0) | (item == s.images.x[i // 3])).all()
+    assert (random != true).any()
+
+
+@pytest.mark.parametrize("checks", [1, 2])
+def test_pre_training_of_the_control_is_as_long_as_that_on_random_labels(checks):
+    """It goes on where its own labels are fitted: here they are at every check."""
+    s = study(image_fit=1e-9)
+    items, labels = image_training.confusion(s.config, s.images, 10, s.seed, 2, 0.3)
+    history = xr.Dataset(coords={"epoch": np.arange(1, checks + 1)})
+    control = s.pretrained("", items, labels, like=image_training.Outcome(s.start, False, history))
+    assert control.history.epoch.values.tolist() == list(range(1, checks + 1))
+
+
+def test_no_confusion_set_is_trained_on_twice():
+    config = dataclasses.replace(SMALL, image_replications=(1, 1, 2), image_fractions=(0.3, 0.5, 0.5))
+    assert on_images._pairs(config) == [(2, 0.3), (1, 0.3), (2, 0.5)]
+
+
+def test_a_seeds_images_are_drawn_once_for_all_networks(cifar_folder, monkeypatch):
+    """Once before anything is trained, and once to train on."""
+    monkeypatch.setenv("BIASSAY_DATA", str(cifar_folder))
+    draws, trained = [], []
+
+    def drawn(*args):
+        draws.append(args)
+        return image_data.drawn(*args)
+
+    def every_setup(study):
+        trained.append(study.label)
+        return xr.Dataset({"image_test": float(len(trained))})
+
+    monkeypatch.setattr(on_images, "drawn", drawn)
+    monkeypatch.setattr(on_images, "every_setup", every_setup)
+    monkeypatch.setattr(on_images, "classifier", tiny)
+    config = dataclasses.replace(SMALL, image_seeds=2, image_networks=("resnet18", "vgg16"))
+    test = on_images.images_study(config).image_test
+    assert len(draws) == 2 * 2
+    assert test.dims == ("image_data", "image_network", "image_seed")
+    assert test.values.tolist() == [[[1, 3], [2, 4]]]
+    assert trained[1] == "cifar-10, vgg16, seed 10000"
+
+
 @pytest.fixture(scope="module")
 def two_epochs():
     """Two epochs of two steps with momentum and weight decay, the step size dropping after the first."""
-    s = study(image_epochs=2, image_drops=(1,), image_weight_decay=0.3)
+    s = study(image_weight_decay=0.3)
     return s, s.on_true_labels("S0[M+L2]", s.start, "M+L2")
 
 
@@ -371,11 +433,11 @@ def cifar_folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def tiny_run(cifar_folder):
-    """Every set-up, through the archive."""
+    """Every set-up, through the archive; pre-training ends at its first check."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("BIASSAY_DATA", str(cifar_folder))
         patch.setattr(on_images, "classifier", tiny)
-        return on_images.images_study(SMALL)
+        return on_images.images_study(dataclasses.replace(SMALL, image_fit=1e-9))
 
 
 def check_form(data, config):
@@ -406,6 +468,9 @@ def test_a_tiny_run_from_the_archive_to_the_dataset(tiny_run):
     check_form(tiny_run, SMALL)
     assert (tiny_run.image_attainable == 1).all()
     one = tiny_run.isel(image_data=0, image_network=0, image_seed=0)
+    # The stop rule ends the two pre-trainings at the first check, and nothing else.
+    epochs = dict(zip(one.image_setup.values, one.image_epochs.values, strict=True))
+    assert epochs == dict.fromkeys(on_images.SETUPS, SMALL.image_epochs) | {"C": 1, "C true": 1}
     assert one.image_d_adv.sel(image_setup="C") == 0
     assert one.image_d_init.sel(image_setup="C") > 0.01
     # The headline is one of the replications and of the fractions.
@@ -455,7 +520,17 @@ def test_the_figures_of_several_networks(monkeypatch):
     assert tuple(adversarial.x) == ("none", "DA", "M", "L2", "DA+M", "DA+L2", "M+L2", "all")
     np.testing.assert_allclose(copies.panels[0].series[0].y[-1], 0.25, atol=0.02)
     assert "no run diverged" in gap.caption
+    assert "no run diverged" in copies.caption
+    assert "0 of 40 have none or diverged" in complexity.caption
     assert len(complexity.panels) == len(figures_images.MEASURES)
+    unfitted = data.copy(deep=True)
+    unfitted["image_fit"].loc[{"image_setup": "C", "image_seed": 2, "image_network": "vgg16"}] = 0.5
+    unfitted["image_fit"].loc[{"image_setup": "C true", "image_seed": 2}] = np.nan
+    unfitted["image_replicated_fit"].loc[{"image_replicated": "C", "image_seed": 1, "image_replication": 3}] = 0.25
+    unfitted["image_erased_fit"].loc[{"image_replicated": "C true", "image_seed": 1}] = 0.75
+    gap, _, _, copies, _ = figures_images.figures_images(unfitted)
+    assert "C 0.5000, NC1's start 1.0000" in gap.caption
+    assert "random labels 0.2500, true labels 0.7500" in copies.caption
     diverged = data.copy(deep=True)
     for name in ("train", "test", "curve_test"):
         diverged[f"image_{name}"].loc[{"image_setup": "S2", "image_network": "vgg16"}] = np.nan
@@ -467,9 +542,22 @@ def test_the_figures_of_several_networks(monkeypatch):
         assert to_matplotlib(figure).axes
 
 
+def test_a_diverged_seed_leaves_the_mean_of_the_others():
+    values = np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan], [5.0, 6.0, 7.0], [7.0, np.nan, np.nan]])
+    found = figures_seeds.points(range(3), xr.DataArray(values), "", "result")
+    np.testing.assert_allclose(found.y, [4, 5.5, 7])
+    for column, samples in ((0, values[:, 0]), (1, [5.0, 6.0])):
+        assert (found.low[column], found.high[column]) == pytest.approx(bootstrap_interval(samples))
+    assert (found.low[2], found.high[2]) == (7, 7)
+    none = figures_seeds.points(range(3), xr.DataArray(values[:1]), "", "result")
+    np.testing.assert_array_equal(none.y, [1, np.nan, np.nan])
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
+        ("train", 9),
+        ("image_train", 9),
         ("image_data_sets", ("cifar",)),
         ("image_data_sets", ("cifar-10", "cifar-10")),
         ("image_networks", ()),
@@ -503,6 +591,22 @@ def test_densenet_is_not_asked_for_large_images():
     with pytest.raises(ValueError, match="densenet40 is for images of 32x32"):
         Config(image_data_sets=("restricted-imagenet",))
     assert Config(image_data_sets=("restricted-imagenet",), image_networks=("resnet50",)).image_pixels == 224
+
+
+def test_vgg16_is_not_asked_for_images_that_it_leaves_nothing_of():
+    small = {"image_data_sets": ("restricted-imagenet",), "image_pixels": 31}
+    with pytest.raises(ValueError, match="image_pixels must be at least 32 for vgg16, got 31"):
+        Config(**small, image_networks=("resnet18", "vgg16"))
+    assert Config(**small, image_networks=("resnet18", "resnet50")).image_pixels == 31
+    assert Config(**small | {"image_pixels": 32}, image_networks=("vgg16",)).image_pixels == 32
+    net = classifier("vgg16", 9, 1 / 16, "imagenet")
+    weights = jax.eval_shape(net.init, jax.random.key(0))
+    with pytest.raises(ValueError, match="2x2 pooling met an image of 1x1 pixels"):
+        jax.eval_shape(net.predict, *weights, jnp.zeros((1, 31, 31, 3)))
+
+
+def test_few_images_are_enough_without_measures():
+    assert dataclasses.replace(Config(), image_train=9, image_measured=0).image_train == 9
 
 
 def test_the_full_profile_trains_on_images_and_the_quick_one_does_not():

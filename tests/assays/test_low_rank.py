@@ -308,6 +308,8 @@ def test_the_correlation_of_rank_and_accuracy():
         ("cifar_channels", 0.0),
         ("cifar_layers", 1),
         ("cifar_drops", (10, 5)),
+        ("cifar_epochs", 9),
+        ("cifar_batches", (4, 50_001)),
         ("cifar_lrs", ()),
     ],
 )

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from biassay.assays.random_labels import ASSAY, Config, claims, on_cifar, on_digits, run, runs
+from biassay.assays.random_labels import ASSAY, Config, claims, figures, on_cifar, on_digits, run, runs
 from biassay.assays.random_labels.config import parameter_count
 from biassay.claims import Claim
 from biassay.data import digits
@@ -387,6 +387,10 @@ def test_the_step_size_drops_twice():
     np.testing.assert_allclose(sizes, [1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-4], rtol=1e-6)
     published = 0.01 * 0.1 ** (steps // 150) * 0.1 ** (steps // 225)
     np.testing.assert_allclose(sizes, published, rtol=1e-6)
+    for drops in ((150, 225), [150, 225]):
+        plain = jax.jit(lambda schedule, step: schedule(step))
+        assert [float(plain(StepDrops(0.01, drops), jnp.asarray(step))) for step in steps] == pytest.approx(sizes)
+    assert float(StepDrops(0.01, ())(jnp.asarray(300))) == pytest.approx(0.01)
 
 
 def test_a_scheduled_step_is_the_hand_written_one():
@@ -504,6 +508,18 @@ def test_batch_statistics_are_carried_to_the_checks():
         ends.append(history.loss.values[0])
     assert ends[0][0] == ends[1][0]
     assert (abs(ends[0][1:] / ends[1][1:] - 1) > 0.05).all()
+
+
+def test_the_curves_of_cifar_go_on_to_the_last_fit(cifar_run):
+    """Two seeds: one has no checks after the first."""
+    both = xr.concat([cifar_run, cifar_run.assign_coords(cifar_seed=[10_001])], "cifar_seed", data_vars="minimal")
+    curve = both.cifar_train_curve.transpose(..., "cifar_epoch").copy(deep=True)
+    curve.loc[{"cifar_seed": 10_001, "cifar_epoch": curve.cifar_epoch[1:]}] = np.nan
+    panels = figures.cifar(both.assign(cifar_train_curve=curve)).panels
+    line = panels[0].series[0]
+    assert np.asarray(line.x).tolist() == curve.cifar_epoch.values.tolist()
+    alone = curve.sel(cifar_network="mlp", cifar_setting="p = 0", cifar_seed=10_000)
+    np.testing.assert_allclose(line.y, alone)
 
 
 @pytest.mark.nightly

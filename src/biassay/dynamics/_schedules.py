@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import equinox as eqx
@@ -88,8 +89,8 @@ class StepDrops(eqx.Module):
     """
 
     start: Any
-    drops: Int[Array, " drops"]
+    drops: Int[Array, " drops"] | Sequence[int]
     factor: Any = 0.1
 
     def __call__(self, count: Int[Array, ""]) -> Scalar:
-        return self.start * self.factor ** jnp.sum(count >= self.drops)
+        return self.start * self.factor ** jnp.sum(count >= jnp.asarray(self.drops))

@@ -12,6 +12,9 @@ from .image_data import SOURCES
 
 LEAST_MEASURED = 10
 """Images that a 10th percentile needs."""
+_PERCENTILE = "for a percentile of the margin"
+VGG_PIXELS = 32
+"""Of a side, that VGG16 leaves one pixel of; the other networks take images of any size."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,7 +50,7 @@ class Config:
         "pixels" are erased; image_replications: other R for the gap at that N; image_fractions: other N at that R.
     image_lr, image_drops, image_epochs: step size, the epochs after which it is divided by 10, and epochs at most.
     image_check_epochs: epochs between two measurements.
-    image_fit: accuracy on the confusion set at which pre-training ends.
+    image_fit: accuracy on the confusion set with random labels at which its pre-training ends.
     image_momentum, image_weight_decay: of the regularised set-ups; image_momentum_lr: step size of those with momentum.
         The authors' is that of the others; image_lr (1 - image_momentum) has the same effective step size.
     image_measured: training images that the complexity measures are taken on, 0 for no such measures.
@@ -120,6 +123,8 @@ class Config:
 
     def __post_init__(self) -> None:
         digits.check_sizes(self.train, self.test)
+        if self.train < LEAST_MEASURED:
+            raise ValueError(f"train must be at least {LEAST_MEASURED}, {_PERCENTILE}, got {self.train}")
         for replication in (self.replication, self.cnn_replication):
             confusion.check_corruption(replication, self.fraction)
         confusion.check_corruption(1, self.colliding_fraction)
@@ -164,6 +169,9 @@ class Config:
         small = sorted({"densenet40", "wrn28-1"} & set(self.image_networks))
         if "restricted-imagenet" in self.image_data_sets and small:
             raise ValueError(f"image_networks: {small[0]} is for images of 32x32: leave it or restricted-imagenet out")
+        imagenet_vgg = "restricted-imagenet" in self.image_data_sets and "vgg16" in self.image_networks
+        if imagenet_vgg and self.image_pixels < VGG_PIXELS:
+            raise ValueError(f"image_pixels must be at least {VGG_PIXELS} for vgg16, got {self.image_pixels}")
         for name, replications in (
             ("image_replication", (self.image_replication,)),
             ("image_replications", self.image_replications),
@@ -196,8 +204,12 @@ class Config:
             raise ValueError(f"image_drops must be increasing epochs of at least 1, got {self.image_drops}")
         if self.image_measured and self.image_measured < LEAST_MEASURED:
             raise ValueError(
-                f"image_measured must be 0 or at least {LEAST_MEASURED}, for a percentile of the margin, "
-                f"got {self.image_measured}"
+                f"image_measured must be 0 or at least {LEAST_MEASURED}, {_PERCENTILE}, got {self.image_measured}"
+            )
+        if self.image_measured and 0 < self.image_train < LEAST_MEASURED:
+            raise ValueError(
+                f"image_train must be at least {LEAST_MEASURED}, {_PERCENTILE}, got {self.image_train}; "
+                "image_measured = 0 measures none"
             )
 
 
@@ -212,4 +224,7 @@ FULL = Config(
 )
 """More seeds, the toy on unscaled inputs with the pre-training and fine-tuning lengths and step size the authors used,
 for all set-ups alike, and deep classifiers on the image data sets that can be fetched. Restricted ImageNet, which needs
-the user's own copy and for which DenseNet40 has no form, is asked for by name."""
+the user's own copy and for which DenseNet40 has no form, is asked for by name.
+
+While it runs, its checkpoints grow to about 180 GB: parameters and velocity, 8 bytes a parameter, of 37 simulations of
+every network (50 million parameters, the four together) on 3 data sets and 4 seeds. They are removed at its end."""

@@ -106,4 +106,5 @@ def _rankings(data: xr.Dataset) -> Figure:
 def _by_measure(
     rank: Callable[[xr.Dataset, str], np.ndarray], data: xr.Dataset, measures: dict[str, str]
 ) -> xr.DataArray:
-    return xr.DataArray(np.stack([rank(data, name) for name in measures.values()], 1), dims=("seed", "measure"))
+    ranks = xr.DataArray(np.stack([rank(data, name) for name in measures.values()], 1), dims=("seed", "measure"))
+    return ranks.where(ranks.notnull().all("seed"))

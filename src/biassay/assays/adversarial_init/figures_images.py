@@ -56,9 +56,11 @@ def _gap(data: xr.Dataset, name: str) -> Figure:
     return Figure(
         name=f"images-gap-{name}",
         title=f"{name}: a start that has memorised random labels, and its controls",
-        caption="S0: random start; NC1: pre-trained on the same corrupted copies with their true labels; NC2: the "
-        "random start, every parameter array with the adversarial start's norm; S2: the adversarial start; C: that "
-        f"start itself. {_fits(data, PARTS[:4])} {INTERVAL}.",
+        caption="S0: random start; NC1: pre-trained on the same corrupted copies with their true labels, for as many "
+        "epochs as C; NC2: the random start, every parameter array with the adversarial start's norm; S2: the "
+        "adversarial start; C: that start itself. Least accuracy on what they were pre-trained on: C "
+        f"{_least(data.image_fit.sel(image_setup='C'))}, NC1's start "
+        f"{_least(data.image_fit.sel(image_setup='C true'))}. {_fits(data, PARTS[:4])} {INTERVAL}.",
         panels=tuple(panel(network) for network in _networks(data)),
     )
 
@@ -66,13 +68,22 @@ def _gap(data: xr.Dataset, name: str) -> Figure:
 def _fits(data: xr.Dataset, setups: tuple[str, ...]) -> str:
     """In words, how far the training images are fitted, and how many runs diverged."""
     chosen = data.sel(image_setup=list(setups))
-    diverged = int(chosen.image_diverged.sum())
-    counted = f"{diverged} of {chosen.image_diverged.size} runs diverged" if diverged else "no run diverged"
+    counted = _counted(chosen.image_diverged)
     worst = chosen.image_train.min(["image_network", "image_seed"]).dropna("image_setup")
     if not worst.size:
         return f"{counted[0].upper()}{counted[1:]}."
     least = str(worst.image_setup.values[np.argmin(worst.values)])
     return f"The least train accuracy is {float(worst.min()):.4f} ({least}); {counted}."
+
+
+def _counted(diverged: xr.DataArray) -> str:
+    number = int(diverged.sum())
+    return f"{number} of {diverged.size} runs diverged" if number else "no run diverged"
+
+
+def _least(values: xr.DataArray) -> str:
+    """The smallest number, of the runs that did not diverge."""
+    return f"{float(values.min()):.4f}" if values.notnull().any() else "unknown (all diverged)"
 
 
 def _setup(start: str, subset: str) -> str:
@@ -144,14 +155,31 @@ def _copies(data: xr.Dataset, name: str) -> Figure:
         ("image_replicated_test", "image_replication", "replication factor R"),
         ("image_erased_test", "image_fraction", "fraction N of a copy that is erased"),
     )
+
+    def every_pair(score: str, setups: list[str]) -> xr.DataArray:
+        """A score over R and over N, one after the other: the headline is in both."""
+        parts = data[f"image_replicated_{score}"], data[f"image_erased_{score}"]
+        found = [part.sel(image_replicated=setups).values.ravel() for part in parts]
+        return xr.DataArray(np.concatenate(found))
+
+    bad, good = (_least(every_pair("fit", [start])) for start in ("C", "C true"))
+    diverged = every_pair("test", ["S2", "NC1"]).isnull()
     return Figure(
         name=f"images-copies-{name}",
         title=f"{name}: the loss over the confusion set's copies and noise",
         caption="Test accuracy of the random start minus that of the start fitted to a confusion set with R copies of "
-        "every image and a fraction N of each erased. R varies at one N, and N at one R. More copies at equal epochs "
-        f"are more steps. {INTERVAL}.",
+        "every image and a fraction N of each erased. R varies at one N, and N at one R. Pre-training on random labels "
+        "ends once it has fitted them, so that its epochs differ from point to point, and the control's is as long; "
+        f"more copies are more steps an epoch. Least accuracy on what was pre-trained on: random labels {bad}, true "
+        f"labels {good}; {_counted(diverged)}. {INTERVAL}.",
         panels=tuple(panel(network, *axis) for network in _networks(data) for axis in axes),
     )
+
+
+def _fewer(data: xr.Dataset) -> str:
+    """In words, how many minima have no value of a measure that needs the margin."""
+    missing = data.image_complexity.sel(image_measure="PATH_NORM_OVER_MARGIN", image_setup=list(MINIMA)).isnull()
+    return f"{int(missing.sum())} of {missing.size} have none or diverged"
 
 
 def _complexity(data: xr.Dataset, name: str) -> Figure:
@@ -175,7 +203,8 @@ def _complexity(data: xr.Dataset, name: str) -> Figure:
         name=f"images-complexity-{name}",
         title=f"{name}: how complex the minima are",
         caption="Measures of arXiv 1912.02178, batch normalisation folded in, as their public code prints them, m "
-        "training images. A minimum that does not classify nine tenths of them rightly has no margin, and no point "
-        f"where one is needed. The random start with the adversarial norms (NC2) tells what is mere scale. {INTERVAL}.",
+        "training images. A minimum that does not classify nine tenths of them rightly has no margin, and is left out "
+        f"where one is needed; {_fewer(data)}. The random start with the adversarial norms (NC2) tells what is mere "
+        f"scale. {INTERVAL}.",
         panels=tuple(panel(measure, words) for measure, words in MEASURES.items()),
     )

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 from ...claims import bootstrap_interval
 from ...figures import Bars, Points, Role
 
-INTERVAL = "bars: 95% bootstrap interval of the mean over seeds"
+INTERVAL = "bars: 95% bootstrap interval of the mean over seeds (those that did not diverge)"
 
 
 def bars(values: xr.DataArray, names: tuple[str, ...], label: str = "", role: Role = "result") -> Bars:
@@ -25,10 +25,15 @@ def points(x: ArrayLike, values: xr.DataArray, label: str, role: Role) -> Points
 
 
 def _means(values: xr.DataArray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean over seeds and its interval, of values (seed, category); the mean alone where there is one seed."""
-    samples = np.asarray(values, float)
-    middle = samples.mean(0)
-    if len(samples) == 1:
-        return middle, middle, middle
-    low, high = np.transpose([bootstrap_interval(column) for column in samples.T])
+    """Mean and its interval over the seeds with a finite value, of values (seed, category): the mean alone where there
+    is one such seed, NaN where there is none."""
+
+    def summary(column: np.ndarray) -> tuple[float, float, float]:
+        sample = column[np.isfinite(column)]
+        if sample.size < 2:
+            mean = float(sample[0]) if sample.size else np.nan
+            return mean, mean, mean
+        return float(sample.mean()), *bootstrap_interval(sample)
+
+    middle, low, high = np.transpose([summary(column) for column in np.asarray(values, float).T])
     return middle, low, high

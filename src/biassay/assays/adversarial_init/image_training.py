@@ -70,6 +70,17 @@ class Fitted:
         return round(float(last["fit"].min()) * self.n) >= self.least * self.n - 1e-6
 
 
+class Checks:
+    """The stop rule of a run that is as long as another: true at the check with this number, from 1."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, last: Mapping[str, np.ndarray]) -> bool:
+        self.left -= 1
+        return self.left <= 0
+
+
 def augment(key: Key[Array, ""], x: Array) -> Array:
     """Bytes cropped from the image with `PAD` black pixels on every side, and mirrored at random."""
     return crop_and_flip(key, x, PAD)
@@ -132,7 +143,7 @@ class Study:
         *,
         regularisers: str = "",
         stream: Stream = Stream.MAIN,
-        until_fitted: bool = False,
+        until: Fitted | Checks | None = None,
     ) -> Outcome:
         """SGD from `start` with a new optimiser state, checked every `image_check_epochs` epochs.
 
@@ -142,7 +153,7 @@ class Study:
 
         Args:
             setup: its name. regularisers: such as "DA+M+L2", none by default.
-            until_fitted: whether it ends at the first check at which `image_fit` is reached.
+            until: the stop rule, by default none but `image_epochs`.
         """
         config, parts = self.config, regularisers.split("+")
         epoch = len(y) // config.image_batch
@@ -165,7 +176,7 @@ class Study:
             probes={"fit": fit, "test": held_out},
             seed=self.seed,
             stream=stream,
-            until=Fitted(config.image_fit, len(y)) if until_fitted else None,
+            until=until,
             data_parallel="auto",
             label=f"{self.label}, {setup}",
         )
@@ -175,9 +186,13 @@ class Study:
         diverged = bool(recorded.diverged)
         return Outcome(end, diverged, history.rename(step="epoch").where(not diverged))
 
-    def pretrained(self, setup: str, items: ConfusionSet, labels: Int[Array, " c"]) -> Outcome:
-        """Vanilla SGD on a confusion set from the random initialisation, until it fits."""
-        return self.train(setup, items, labels, self.start, stream=Stream.PRETRAIN, until_fitted=True)
+    def pretrained(
+        self, setup: str, items: ConfusionSet, labels: Int[Array, " c"], like: Outcome | None = None
+    ) -> Outcome:
+        """Vanilla SGD on a confusion set from the random initialisation: until it fits, or for the epochs of `like`."""
+        # By a stop rule and not by fewer steps: both share one compiled program.
+        until = Fitted(self.config.image_fit, len(labels)) if like is None else Checks(like.history.sizes["epoch"])
+        return self.train(setup, items, labels, self.start, stream=Stream.PRETRAIN, until=until)
 
     def on_true_labels(self, setup: str, start: Weights, regularisers: str = "") -> Outcome:
         """SGD on the training images with their true labels."""

@@ -3,7 +3,8 @@
 Step size .1, divided by 10 after 150 and 250 of 350 epochs, batches of 128; momentum .9 and weight decay 5e-4 on all
 parameters, those of batch normalisation too; augmentation is a crop from 4 pixels of padding and a mirror image
 (https://github.com/chao1224/BadGlobalMinima, for CIFAR-10; for the other data sets the same is an assumption).
-Pre-training ends at the first check that finds 99.99% of the confusion set fitted; no other run ends early.
+Pre-training on random labels ends at the first check that finds 99.99% of the confusion set fitted, and pre-training on
+true labels, NC1's start, after as many epochs; no other run ends early.
 
 The networks have batch normalisation. Where training goes on from another start, its batch statistics go with it.
 """
@@ -55,8 +56,7 @@ def images_study(config: Config) -> xr.Dataset:
     seeds = range(config.seed, config.seed + min(config.image_seeds, config.seeds))
     attainable = {(name, seed): _attainable(config, name, loaded[name], seed) for name in loaded for seed in seeds}
 
-    def place(name: str, network: str, seed: int) -> xr.Dataset:
-        images = _images(config, loaded[name], seed)
+    def place(name: str, network: str, seed: int, images: Images) -> xr.Dataset:
         net = classifier(
             _name(network), SOURCES[name].classes, config.image_width, SOURCES[name].form, _precision(config)
         )
@@ -67,15 +67,13 @@ def images_study(config: Config) -> xr.Dataset:
         values = list(values)
         return xr.concat([each(value) for value in values], axis, join="outer").assign_coords({axis: values})
 
-    return along(
-        "image_data",
-        loaded,
-        lambda name: along(
-            "image_network",
-            config.image_networks,
-            lambda network: along("image_seed", seeds, lambda seed: place(name, network, seed)),
-        ),
-    ).pipe(_described)
+    def of_seed(name: str, seed: int) -> xr.Dataset:
+        # Pictures on a disk are decoded once for all networks; one seed's are in memory at a time.
+        images = _images(config, loaded[name], seed)
+        return along("image_network", config.image_networks, lambda network: place(name, network, seed, images))
+
+    data = along("image_data", loaded, lambda name: along("image_seed", seeds, lambda seed: of_seed(name, seed)))
+    return data.transpose("image_data", "image_network", "image_seed", ...).pipe(_described)
 
 
 def _name(network: str) -> Name:
@@ -92,13 +90,11 @@ def _images(config: Config, loaded: Loaded, seed: int) -> Images:
 
 
 def _pairs(config: Config) -> list[tuple[int, float]]:
-    """Every (R, N): the headline, other R at its N, other N at its R."""
-    others = [(copies, config.image_fraction) for copies in config.image_replications]
-    return [
-        (config.image_replication, config.image_fraction),
-        *others,
-        *((config.image_replication, fraction) for fraction in config.image_fractions),
-    ]
+    """Every (R, N) once: the headline, other R at its N, other N at its R."""
+    headline = (config.image_replication, config.image_fraction)
+    copies = [(copies, config.image_fraction) for copies in config.image_replications]
+    fractions = [(config.image_replication, fraction) for fraction in config.image_fractions]
+    return list(dict.fromkeys([headline, *copies, *fractions]))
 
 
 def _attainable(config: Config, name: str, loaded: Loaded, seed: int) -> float:
@@ -159,13 +155,13 @@ def every_setup(study: Study) -> xr.Dataset:
 
 
 def _starts(study: Study, replication: int, fraction: float) -> tuple[Outcome, Outcome]:
-    """The model fitted to the confusion set, and NC1's start: fitted to the same copies with their true labels."""
+    """The model fitted to the confusion set, and NC1's start: trained for as many epochs on the same copies with their
+    true labels."""
     words = f"R = {replication}, N = {fraction:g}"
     items, labels = confusion(study.config, study.images, study.source.classes, study.seed, replication, fraction)
-    return (
-        study.pretrained(f"pre-training on random labels, {words}", items, labels),
-        study.pretrained(f"pre-training on true labels, {words}", items, jnp.repeat(study.images.y, replication)),
-    )
+    bad = study.pretrained(f"pre-training on random labels, {words}", items, labels)
+    true = jnp.repeat(study.images.y, replication)
+    return bad, study.pretrained(f"pre-training on true labels, {words}", items, true, like=bad)
 
 
 def _replicated(study: Study, pair: tuple[int, float]) -> dict[str, dict[str, Any]]:

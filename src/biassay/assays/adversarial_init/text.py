@@ -106,6 +106,11 @@ regularisers from both starts. The schedule is that of the authors' code for CIF
 assumption. There momentum keeps the step size, so that its effective step size is ten times that of the others:
 `image_momentum_lr` compares at equal ones. No claim is judged on these runs.
 
+Pre-training on random labels ends at the first check, every 25 epochs, that finds 99.99 % of them fitted, and every
+confusion set has epochs of its own. NC1's start is trained on the true labels for exactly as many, beyond their fit:
+so the control has the steps that long fitting took. Checkpoints of the full profile grow to about 180 GB, which are
+freed when its result is kept.
+
 The confusion set is made on the device, item by item, whenever a batch asks for it. That it can be fitted is
 established without holding it: every item is made once and hashed, and only items with equal hashes are compared entry
 by entry. For colour images of 32x32 pixels with a tenth of the entries erased, two copies of one image are equal with

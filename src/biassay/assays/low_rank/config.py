@@ -11,6 +11,8 @@ LAYERS = 3
 CIFAR_NETWORKS = ("mlp", "mlp-wn", "resnet18", "vgg16")
 """Networks that CIFAR-10 can be run with: dense ones without and with weight normalization, and convolutional ones with
 batch normalisation."""
+CIFAR_IMAGES = 50_000
+"""Its training images."""
 MOST = {"weight_decays": 5, "batches": 4, "cifar_batches": 6, "cifar_decays": 6}
 """As many values as a panel tells apart."""
 
@@ -90,6 +92,8 @@ class Config:
         for name in counts:
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1, got {getattr(self, name)}")
+        if self.cifar_epochs < self.cifar_check_epochs:
+            raise ValueError(f"cifar_epochs must be at least {self.cifar_check_epochs}, got {self.cifar_epochs}")
         if self.identity_steps < 6:
             raise ValueError(f"identity_steps must be at least 6, got {self.identity_steps}")
         if self.cifar_layers < 2:
@@ -111,7 +115,7 @@ class Config:
         for name, least, below in (
             ("batches", 2, self.train + 1),
             ("identity_batches", 1, self.identity_width),
-            ("cifar_batches", 1, 2**31),
+            ("cifar_batches", 1, CIFAR_IMAGES + 1),
         ):
             sizes = getattr(self, name)
             if len(sizes) < least or list(sizes) != sorted(set(sizes)) or sizes[0] < 1 or sizes[-1] >= below:

@@ -249,7 +249,7 @@ def cifar(data: xr.Dataset) -> Figure:
     def curves(network: str, title: str, chosen: list[str]) -> Panel:
         series = []
         for name, role in zip(chosen, roles[: len(chosen)], strict=True):
-            run = data.cifar_train_curve.sel(cifar_network=network, cifar_setting=name).dropna("cifar_epoch")
+            run = data.cifar_train_curve.sel(cifar_network=network, cifar_setting=name).dropna("cifar_epoch", how="all")
             seeds = run.transpose("cifar_seed", "cifar_epoch").values
             series.append(quantile_band(run.cifar_epoch.values, seeds, _in_words(name), role, level=1.0))
         return Panel(
@@ -282,7 +282,8 @@ def cifar(data: xr.Dataset) -> Figure:
         name="cifar",
         title="CIFAR-10: what is fitted, and what of it is right on test images",
         caption="The step size falls on the way, and a fit may wait for that: these epochs are no convergence times at "
-        "one step size. Lines: median over seeds; bands: their range; markers: every seed. Parameters: "
+        "one step size. Lines: median over the seeds that are not fitted yet; bands: their range; a curve ends where "
+        "the last is fitted. Markers: every seed. Parameters: "
         f"{', '.join(f'{NETWORKS[network]} {int(sizes[network])}' for network in found)}.",
         panels=tuple(panel for network in found for panel in row(network)),
         columns=3,
