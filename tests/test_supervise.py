@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -14,6 +16,8 @@ from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 
+import dask
+import distributed
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -30,6 +34,7 @@ from biassay.workers import (
     WorkerError,
     Workers,
     _dask,
+    _local,
     _supervise,
     dask_workers,
     remaining,
@@ -167,6 +172,48 @@ def test_a_cluster_is_waited_for_until_it_has_lost_its_workers(monkeypatch: pyte
         until(lambda: workers.slots() > 0)
 
 
+def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As Slurm ends it at its walltime."""
+    monkeypatch.setattr(_dask, "_RENEW_SECONDS", 0.5)
+    options = {"host": "127.0.0.1", "port": 0, "dashboard": False}
+
+    class Jobs(distributed.SpecCluster):
+        def scale(self, jobs: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
+            super().scale(jobs)
+
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"}):
+        cluster = Jobs(
+            scheduler={"cls": distributed.Scheduler, "options": options},
+            worker={"cls": distributed.Worker, "options": {"nthreads": 1, "dashboard": False}},
+        )
+        cluster.scale(2)
+        client = distributed.Client(cluster, set_as_default=False)
+        workers = _dask.DaskWorkers(client, cluster, 2, cluster.close)
+        try:
+            until(lambda: workers.slots() == 2)
+            time.sleep(1)  # it is noted which jobs have joined
+            workers.slots()
+            first = set(client.nthreads())
+            client.retire_workers(list(first))
+            until(lambda: not first & set(client.nthreads()))
+            until(lambda: workers.slots() == 2)
+        finally:
+            workers.close()
+
+
+def test_too_many_workers_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    workers = LocalWorkers(8)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (len(os.listdir("/proc/self/fd")) + 20, limits[1]))
+    try:
+        with pytest.raises(WorkerError, match=r"cannot start more than \d workers: Too many open files; take fewer"):
+            list(supervise(small_work.leaves, range(8), workers, known=lambda _: None))
+        LocalWorkers(2)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] > len(os.listdir("/proc/self/fd")) + 20
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
 def test_nobody_at_an_address_is_one_line_soon(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _dask._ANSWER_SECONDS <= 10
     monkeypatch.setattr(_dask, "_ANSWER_SECONDS", 0.5)
@@ -174,14 +221,14 @@ def test_nobody_at_an_address_is_one_line_soon(monkeypatch: pytest.MonkeyPatch) 
         dask_workers("127.0.0.1:1")
 
 
-def test_what_is_not_there_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nowhere")
     with pytest.raises(WorkerError, match="there is no sbatch on this machine"):
-        slurm_workers(2, {})
+        slurm_workers(2, {}, tmp_path)
     for module in ("distributed", "dask_jobqueue.slurm"):
         monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(WorkerError, match=r"needs Dask: pip install 'biassay\[cluster\]'"):
-        slurm_workers(2, {})
+        slurm_workers(2, {}, tmp_path)
     with pytest.raises(WorkerError, match=r"needs Dask: pip install 'biassay\[cluster\]'"):
         dask_workers("127.0.0.1:1")
 
@@ -218,10 +265,18 @@ def test_workers_die_with_their_parent(tmp_path: Path) -> None:
     driver.send_signal(signal.SIGKILL)
     driver.wait()
     until(lambda: not any(map(alive, processes)))
+    assert _local._POLL_SECONDS <= 1  # what the time above is but for a slow machine
 
 
 def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
     answers = supervise(partial(small_work.waits, str(tmp_path)), range(3), LocalWorkers(2), known=lambda _: None)
+
+    def begun() -> list[int]:
+        return [int(path.name.partition("-")[2]) for path in tmp_path.iterdir()]
+
+    def alarm() -> None:
+        until(lambda: len(begun()) == 2)
+        os.kill(os.getpid(), signal.SIGALRM)
 
     class Enough(Exception):  # noqa: N818
         pass
@@ -231,13 +286,15 @@ def test_leaving_early_ends_the_workers(tmp_path: Path) -> None:
 
     before = signal.signal(signal.SIGALRM, hear)
     try:
-        until_two = partial(signal.setitimer, signal.ITIMER_REAL)
-        until_two(3.0)
+        watch = threading.Thread(target=alarm)
+        watch.start()
         with pytest.raises(Enough):
             next(answers)
+        watch.join()
     finally:
         signal.signal(signal.SIGALRM, before)
-    until(lambda: not any(alive(int(path.name.partition("-")[2])) for path in tmp_path.iterdir()))
+    assert len(begun()) == 2
+    until(lambda: not any(map(alive, begun())))
 
 
 # --- who is a suspect, without processes ------------------------------------------------------------------------------

@@ -207,14 +207,19 @@ for job in "$@"; do kill -- "-$job" 2> /dev/null; done
 """
 
 
-@pytest.mark.nightly
-def test_slurm_jobs_compute_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, workplace: Path) -> None:
-    tools = tmp_path / "tools"
+def with_slurm(folder: Path) -> dict[str, str]:
+    """An environment in which jobs can be submitted."""
+    tools = folder / "tools"
     tools.mkdir()
     for name, text in (("sbatch", FAKE_SBATCH), ("scancel", FAKE_SCANCEL)):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
-    env = {**os.environ, "PYTHONPATH": str(TESTS), "PATH": f"{tools}:{os.environ['PATH']}"}
+    return {**os.environ, "PYTHONPATH": str(TESTS), "PATH": f"{tools}:{os.environ['PATH']}"}
+
+
+@pytest.mark.nightly
+def test_slurm_jobs_compute_and_end(tmp_path: Path, workplace: Path) -> None:
+    env = with_slurm(tmp_path)
     asked = {
         "grid": {"n": list(range(8))}, "out": str(tmp_path / "out"), "on": "slurm", "workers": 2,
         "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB", "walltime": "00:10:00",
@@ -224,6 +229,26 @@ def test_slurm_jobs_compute_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     assert len(Store(tmp_path / "out" / "store").paths()) == 8
     processes = {process for _, process in fake_sweep.marked(workplace)}
     until(lambda: not any(map(alive, processes)))
+
+
+@pytest.mark.nightly
+def test_a_slurm_job_that_ends_too_early_is_submitted_again(tmp_path: Path, workplace: Path) -> None:
+    asked = {
+        "grid": {"n": list(range(12))}, "out": str(tmp_path / "out"), "on": "slurm", "workers": 1, "pause": 1.0,
+        "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB", "cores": 2},
+    }  # fmt: skip
+    hasty = f"from biassay.workers import _dask; _dask._RENEW_SECONDS = 2\n{LAUNCH}"
+    env = with_slurm(tmp_path)
+    driver = subprocess.Popen([sys.executable, "-c", hasty, json.dumps(asked)], env=env, cwd=tmp_path)
+    store = Store(tmp_path / "out" / "store")
+    until(lambda: len(store.paths()) >= 4)
+    _, process = fake_sweep.marked(workplace)[0]
+    (private,) = (tmp_path / "out" / "sweeps").glob(".slurm-*")
+    assert private.stat().st_mode & 0o077 == 0
+    os.killpg(os.getpgid(process), signal.SIGKILL)
+    assert driver.wait(timeout=300) == 0
+    assert len(store.paths()) == 12
+    assert not private.exists()
 
 
 class _Reading(threading.Thread):

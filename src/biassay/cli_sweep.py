@@ -45,8 +45,8 @@ class Sweep:
     """An axis, e.g. lr=0.01,0.1 or lr=logspace(-3,-1,5), linspace(a,b,n), range(a,b,step); tuples are separated by ;"""
     set: _Settings = ()
     """Settings that are the same at all points, e.g. epsilon=0.25."""
-    profile: Annotated[str, tyro.conf.arg(metavar="quick|full")] = "quick"
-    """The size of the experiment."""
+    profile: Annotated[str | None, tyro.conf.arg(metavar="quick|full")] = None
+    """The size of the experiment, by default quick."""
     seeds: Annotated[str | None, tyro.conf.arg(metavar="N")] = None
     """How many seeds, at every point."""
     seed: Annotated[str | None, tyro.conf.arg(metavar="S")] = None
@@ -89,7 +89,7 @@ def prepared(asked: Sweep) -> Prepared:
     names = [*asked.name, *named, *also_named, *last_named]
     check_workers(asked.on, _count(asked), _job(options))
     if asked.resume and not names:
-        if axes or settings or asked.seeds or asked.seed:
+        if axes or settings or asked.profile or asked.seeds or asked.seed:
             raise UserError("--resume goes on with the last sweep as it was: name the assay, or leave out its settings")
         return prepare_latest(asked.out)
     if len(names) != 1:
@@ -107,7 +107,7 @@ def prepared(asked: Sweep) -> Prepared:
         if text is not None:
             texts[option] = str(_integer(f"--{option}", text))
     grid = read_grid(config, axes)
-    return prepare(name, grid, profile=asked.profile, fields=configs.read(config, texts), out=asked.out)
+    return prepare(name, grid, profile=asked.profile or "quick", fields=configs.read(config, texts), out=asked.out)
 
 
 def run(asked: Sweep) -> int:
@@ -222,9 +222,21 @@ def words(status: Status) -> str:
 
 
 def _go_on(asked: Sweep) -> str:
-    where = ["--out", str(asked.out)] if asked.out != Path("biassay-out") else []
-    on = [] if asked.on == "local" else ["--on", asked.on]
-    return shlex.join(["biassay", "sweep", "--resume", *where, *on])
+    """The command that goes on with the sweep, in the same folder and with the same workers."""
+    words = ["biassay", "sweep", "--resume"]
+    if asked.out != Path("biassay-out"):
+        words += ["--out", str(asked.out)]
+    if asked.on != "local":
+        words += ["--on", asked.on]
+    if asked.workers is not None:
+        words += ["--workers", asked.workers]
+    if asked.job:
+        words += ["--job", *_apart(asked.job)[1]]
+    if asked.data_dir is not None:
+        words += ["--data-dir", str(asked.data_dir)]
+    if asked.no_figures:
+        words += ["--no-figures"]
+    return shlex.join(words)
 
 
 def _count(asked: Sweep) -> int | None:

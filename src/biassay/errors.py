@@ -14,6 +14,10 @@ class StoreError(UserError):
     """A file of the store that cannot be read or written. Its text names the file and what to do."""
 
 
+class DataError(UserError):
+    """A data set that is not there, cannot be fetched, or is not what it should be. Its text says what to do."""
+
+
 def nearest(word: str, words: Iterable[str]) -> str:
     """The start of an error about an unknown `word`: the nearest of `words`, or all of them when none is near."""
     known = sorted(words)

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import DataError
 
 _INSTRUCTIONS = 500_000
 """Instructions a pickle may have; the real ones have some 40 thousand, and 200 thousand in CIFAR-100."""
@@ -62,7 +62,7 @@ class ByteArray:
             whole = isinstance(kind, _Bytes) and isinstance(raw, bytes) and not columns_first
             return np.frombuffer(raw if whole else b"", np.uint8).reshape(shape)
         except (TypeError, ValueError):
-            raise UserError(f"{refusal}: its data are no array of bytes") from None
+            raise DataError(f"{refusal}: its data are no array of bytes") from None
 
 
 class _Bytes:
@@ -141,4 +141,4 @@ class _Unpickler(pickle.Unpickler):
         return self._names.get((module, name)) or self._refuse(f"{module}.{name}")
 
     def _refuse(self, name: str) -> NoReturn:
-        raise UserError(f"{self._kind} asks for {_shown(name)}, which the format does not need: do not trust this file")
+        raise DataError(f"{self._kind} asks for {_shown(name)}, which the format does not need: do not trust this file")

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import UserError
+from ..errors import DataError
 from ._batch_pickles import ByteArray, load_pickle
 from ._files import Limits, archived, content, one_line
 from .images import Images
@@ -43,7 +43,7 @@ def find(folder: Path, form: Format) -> Path:
     for name in form.sources:
         if (folder / name).exists():
             return folder / name
-    raise UserError(f"{folder} holds no {form.limits.kind}: there must be one of {', '.join(form.sources)}")
+    raise DataError(f"{folder} holds no {form.limits.kind}: there must be one of {', '.join(form.sources)}")
 
 
 def read(source: Path, form: Format) -> Images:
@@ -58,7 +58,7 @@ def read(source: Path, form: Format) -> Images:
 
     def batch(name: str) -> bytes:
         if name not in members:
-            raise UserError(f"{source} has no batch {name}")
+            raise DataError(f"{source} has no batch {name}")
         return members[name]
 
     return _all_batches(source, batch, f"{form.test}.bin" in members, form)
@@ -85,7 +85,7 @@ def binary_batch(data: bytes, where: str, form: Format) -> tuple[np.ndarray, np.
     """Rows of the label's bytes and 3072 values, a byte each."""
     row = form.label_bytes + _PIXELS
     if not data or len(data) % row:
-        raise UserError(f"{where} is not {form.limits.part}: {len(data)} bytes are not a number of images")
+        raise DataError(f"{where} is not {form.limits.part}: {len(data)} bytes are not a number of images")
     rows = np.frombuffer(data, np.uint8).reshape(-1, row)
     return rows[:, form.label_bytes :], _checked_labels(rows[:, form.label_bytes - 1].tolist(), where, form)
 
@@ -95,20 +95,20 @@ def python_batch(pickled: bytes, where: str, form: Format) -> tuple[np.ndarray, 
     refusal = f"{where} is not {form.limits.part}"
     try:
         batch = load_pickle(pickled, form.limits.largest, form.limits.part)
-    except UserError:
+    except DataError:
         raise
     except Exception as error:  # a broken pickle may raise anything
-        raise UserError(f"{refusal}: {one_line(error)}") from None
+        raise DataError(f"{refusal}: {one_line(error)}") from None
     if not isinstance(batch, dict) or not isinstance(batch.get(b"data"), ByteArray) or form.labels not in batch:
-        raise UserError(f"{refusal}: it must be a dictionary with data and {form.labels.decode().replace('_', ' ')}")
+        raise DataError(f"{refusal}: it must be a dictionary with data and {form.labels.decode().replace('_', ' ')}")
     data, labels = batch[b"data"].values(refusal), _checked_labels(batch[form.labels], where, form)
     if data.ndim != 2 or data.shape[1] != _PIXELS or len(data) != len(labels):
-        raise UserError(f"{refusal}: data of shape {data.shape} for {len(labels)} labels")
+        raise DataError(f"{refusal}: data of shape {data.shape} for {len(labels)} labels")
     return data, labels
 
 
 def _checked_labels(labels: Any, where: str, form: Format) -> np.ndarray:
     whole = isinstance(labels, list) and all(type(label) is int for label in labels)
     if not whole or not all(0 <= label < form.classes for label in labels):
-        raise UserError(f"{where} is not {form.limits.part}: a label is not one of 0..{form.classes - 1}")
+        raise DataError(f"{where} is not {form.limits.part}: a label is not one of 0..{form.classes - 1}")
     return np.asarray(labels, np.int32)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from ..errors import UserError
+from ..errors import DataError
 from ._files import one_line
 from ._folder import VARIABLE
 
@@ -50,7 +50,7 @@ def downloaded(source: Source) -> Path:
         import pooch
         import requests  # which pooch depends on
     except ImportError:
-        raise UserError(f"downloading {source.kind} needs pooch: pip install 'biassay[data]', {or_else}") from None
+        raise DataError(f"downloading {source.kind} needs pooch: pip install 'biassay[data]', {or_else}") from None
     cache = Path(pooch.os_cache("biassay"))
     target, part = cache / source.name, cache / f"{source.name}.part"
     try:
@@ -58,7 +58,7 @@ def downloaded(source: Source) -> Path:
         with _one_at_a_time(cache):
             for known in (target, part):
                 if known.is_symlink() or (known.exists() and not known.is_file()):
-                    raise UserError(f"{known} is not a file: remove it, {or_else}")
+                    raise DataError(f"{known} is not a file: remove it, {or_else}")
             if target.exists() and _md5(target) == source.md5:
                 return target
             if not (part.exists() and _md5(part) == source.md5):
@@ -66,18 +66,18 @@ def downloaded(source: Source) -> Path:
                 _fetch(source, part)
             if (found := _md5(part)) != source.md5:
                 part.unlink()
-                raise UserError(
+                raise DataError(
                     f"what {source.url} sent has the wrong checksum: try again, {or_else} "
                     f"(md5 {found} instead of {source.md5})"
                 )
             os.replace(part, target)
     except requests.RequestException as error:
         kept = "; what has come is kept, and the next attempt goes on there" if part.exists() else ""
-        raise UserError(
+        raise DataError(
             f"{source.url} could not be downloaded: connect to a network, {or_else} ({one_line(error)}){kept}"
         ) from None
     except OSError as error:
-        raise UserError(
+        raise DataError(
             f"the cache {cache} cannot be used: allow writing to it, {or_else} ({one_line(error)})"
         ) from None
     return target
@@ -123,7 +123,7 @@ def _receive(answer: Any, source: Source, part: Path, have: int) -> None:
             stream.write(chunk)
     if have > source.largest:
         part.unlink()
-        raise UserError(f"{source.url} sends more than {source.largest} bytes: that is not {source.kind}")
+        raise DataError(f"{source.url} sends more than {source.largest} bytes: that is not {source.kind}")
     announced = answer.headers.get("Content-Range", "").rpartition("/")[2] or answer.headers.get("Content-Length")
     if announced and announced.isdigit() and have < int(announced):
         raise requests.ConnectionError(f"the connection ended after {have} of {announced} bytes")

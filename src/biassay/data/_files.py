@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from ..errors import UserError
+from ..errors import DataError
 
 _SHOWN = 240
 """Characters of an error that are shown."""
@@ -51,15 +51,15 @@ def content(file: Path, limits: Limits) -> bytes:
     """
     # What is no regular file, a device or a pipe, may never end.
     if file.exists() and not file.is_file():
-        raise UserError(f"{file} is not a file")
+        raise DataError(f"{file} is not a file")
     try:
         with file.open("rb") as stream:
             size = os.fstat(stream.fileno()).st_size  # as `read` takes the memory for what it may read
             found = stream.read(min(size, limits.largest) + 1)
     except OSError as error:
-        raise UserError(f"{file} cannot be read: {one_line(error)}") from None
+        raise DataError(f"{file} cannot be read: {one_line(error)}") from None
     if len(found) > limits.largest:
-        raise UserError(f"{file} is too large to be {limits.part}")
+        raise DataError(f"{file} is too large to be {limits.part}")
     return found
 
 
@@ -73,7 +73,7 @@ class _Bounded:
         found = self._stream.read(min(size, self._left + 1))
         self._left -= len(found)
         if self._left < 0:
-            raise UserError(self._refusal)
+            raise DataError(self._refusal)
         return found
 
 
@@ -86,19 +86,19 @@ def archived(
         UserError: it is not such an archive, it is damaged, or it or a wanted member is too large.
     """
     if not source.is_file():
-        raise UserError(f"{source} is not a file")
+        raise DataError(f"{source} is not a file")
     try:
         with gzip.open(source) as unpacked:
             stream = _Bounded(unpacked, limits.whole, f"{source} is too large to be an archive of {limits.kind}")
             with tarfile.open(fileobj=stream, mode="r|") as archive:  # pyright: ignore[reportCallIssue, reportArgumentType]
                 for count, member in enumerate(archive):
                     if count >= limits.members:
-                        raise UserError(f"{source} has too many members to be an archive of {limits.kind}")
+                        raise DataError(f"{source} has too many members to be an archive of {limits.kind}")
                     if not wanted(member) or not member.isreg():
                         continue
                     if member.size > limits.largest:
                         name = printable(Path(member.name).name)
-                        raise UserError(f"{name} in {source} is too large to be {limits.part}")
+                        raise DataError(f"{name} in {source} is too large to be {limits.part}")
                     data = archive.extractfile(member)
                     assert data is not None, "a regular member has data"
                     yield member, data.read()
@@ -106,4 +106,4 @@ def archived(
             while stream.read(2**20):  # gzip verifies its checksum at the end
                 pass
     except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise UserError(f"{source} cannot be read: {one_line(error)}") from None
+        raise DataError(f"{source} cannot be read: {one_line(error)}") from None

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import UInt8
 
-from ..errors import UserError
+from ..errors import DataError
 from ._files import one_line
 
 LARGEST_PIXELS = 89_478_485
@@ -21,7 +21,7 @@ def need_pillow(kind: str) -> None:
     try:
         import PIL.Image  # noqa: F401
     except ImportError:
-        raise UserError(f"reading {kind} needs Pillow: pip install 'biassay[data]'") from None
+        raise DataError(f"reading {kind} needs Pillow: pip install 'biassay[data]'") from None
 
 
 def opened(data: bytes, where: str, formats: tuple[str, ...]) -> Any:
@@ -37,11 +37,11 @@ def opened(data: bytes, where: str, formats: tuple[str, ...]) -> Any:
             warnings.simplefilter("ignore")  # of metadata, which are not used, and of what is refused below
             picture = Image.open(io.BytesIO(data), formats=formats)
     except Image.DecompressionBombError:
-        raise UserError(f"{where} has too many pixels to be decoded") from None
+        raise DataError(f"{where} has too many pixels to be decoded") from None
     except Exception as error:  # a broken picture may raise anything
-        raise UserError(f"{where} is not a {' or '.join(formats)} picture: {_why(error)}") from None
+        raise DataError(f"{where} is not a {' or '.join(formats)} picture: {_why(error)}") from None
     if picture.width * picture.height > LARGEST_PIXELS:
-        raise UserError(f"{where} has too many pixels to be decoded")
+        raise DataError(f"{where} has too many pixels to be decoded")
     return picture
 
 
@@ -56,7 +56,7 @@ def decoded(picture: Any, where: str) -> Any:
             warnings.simplefilter("ignore")  # of metadata, and of a palette's transparency, which is not used
             return picture.convert("RGB")
     except Exception as error:  # a broken picture may raise anything
-        raise UserError(f"{where} cannot be decoded: {_why(error)}") from None
+        raise DataError(f"{where} cannot be decoded: {_why(error)}") from None
 
 
 def scaled_and_cropped(picture: Any, resize: int, crop: int) -> UInt8[np.ndarray, "crop crop 3"]:

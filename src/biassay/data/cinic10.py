@@ -28,7 +28,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 
 from .._atomic import replaced
-from ..errors import UserError
+from ..errors import DataError
 from ._download import Source, downloaded
 from ._files import Limits, archived, content, one_line, printable
 from ._folder import named
@@ -97,7 +97,7 @@ def _find(folder: Path) -> Path:
             return place
     if (folder / "CINIC-10.tar.gz").exists():
         return folder / "CINIC-10.tar.gz"
-    raise UserError(
+    raise DataError(
         f"{folder} holds no CINIC-10: there must be CINIC-10.tar.gz, CINIC-10, or {', '.join(_PARTS)} with the classes"
     )
 
@@ -115,7 +115,7 @@ def _decode(source: Path) -> _Decoded:
         names = sorted((NAMES.index(kind), name) for p, kind, name in found if p == part)
         empty = [kind for label, kind in enumerate(NAMES) if not any(label == own for own, _ in names)]
         if empty:
-            raise UserError(f"{source} is not all of CINIC-10: {part} has no pictures of {empty[0]}")
+            raise DataError(f"{source} is not all of CINIC-10: {part} has no pictures of {empty[0]}")
         arrays[f"{part}_y"] = np.array([label for label, _ in names], np.int32)
         x = np.empty((len(names), 32, 32, 3), np.uint8)
         for k, (label, name) in enumerate(names):
@@ -135,9 +135,9 @@ def _from_archive(source: Path) -> Iterator[tuple[tuple[str, str, str], bytes]]:
     def picture(member: tarfile.TarInfo) -> bool:
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts:
-            raise UserError(f"{source} has a member outside of it, {printable(member.name)}: do not trust this file")
+            raise DataError(f"{source} has a member outside of it, {printable(member.name)}: do not trust this file")
         if not (member.isreg() or member.isdir()):
-            raise UserError(f"{source} has {printable(member.name)}, which is no file: do not trust this archive")
+            raise DataError(f"{source} has {printable(member.name)}, which is no file: do not trust this archive")
         return member.isreg() and _name(member) is not None
 
     for member, data in archived(source, _LIMITS, picture):
@@ -157,7 +157,7 @@ def _pixels(data: bytes, where: str) -> bytes:
     where = printable(where)
     picture = opened(data, where, ("PNG",))
     if picture.size != (32, 32):
-        raise UserError(f"{where} has {picture.width}x{picture.height} pixels: those of CINIC-10 have 32x32")
+        raise DataError(f"{where} has {picture.width}x{picture.height} pixels: those of CINIC-10 have 32x32")
     return decoded(picture, where).tobytes()
 
 
@@ -177,7 +177,7 @@ def _keep(file: Path, arrays: _Decoded) -> None:
 def _kept(file: Path, parts: set[str]) -> _Decoded:
     """The arrays of these parts. No array is made before its size is known to be that of its bytes."""
     if not file.is_file():
-        raise UserError(f"{file} is not a file")
+        raise DataError(f"{file} is not a file")
     try:
         with zipfile.ZipFile(file) as archive:
             names = [f"{part}_{kind}" for part in sorted(parts) for kind in "xy"]
@@ -185,12 +185,12 @@ def _kept(file: Path, parts: set[str]) -> _Decoded:
                 raise ValueError("it is too large")
             arrays = {name: _array(archive, f"{name}.npy") for name in names}
     except (OSError, ValueError, KeyError, EOFError, zlib.error, zipfile.BadZipFile, NotImplementedError) as error:
-        raise UserError(f"{file} is not what CINIC-10 was decoded to: remove it ({one_line(error)})") from None
+        raise DataError(f"{file} is not what CINIC-10 was decoded to: remove it ({one_line(error)})") from None
     for part in parts:
         x, y = arrays[f"{part}_x"], arrays[f"{part}_y"]
         right = x.dtype == np.uint8 and x.shape[1:] == (32, 32, 3) and y.dtype == np.int32 and y.shape == x.shape[:1]
         if not right or not ((y >= 0) & (y < CLASSES)).all():
-            raise UserError(f"{file} is not what CINIC-10 was decoded to: remove it ({part} has another form)")
+            raise DataError(f"{file} is not what CINIC-10 was decoded to: remove it ({part} has another form)")
     return arrays
 
 

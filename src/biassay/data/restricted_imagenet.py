@@ -25,7 +25,7 @@ import numpy as np
 from jaxtyping import Int, UInt8
 
 from .._atomic import replaced
-from ..errors import UserError
+from ..errors import DataError
 from ._files import Limits, content, one_line
 from ._folder import named
 from ._pictures import decoded, need_pillow, opened, scaled_and_cropped
@@ -99,7 +99,7 @@ class Pictures:
             UserError: there is no folder for the cache, it cannot be written, or a picture cannot be decoded.
         """
         if self._cache is None:
-            raise UserError("these pictures have no cache: load them with a folder for it")
+            raise DataError("these pictures have no cache: load them with a folder for it")
         try:
             for number, first in enumerate(range(0, len(self), _TOGETHER)):
                 file = self._cache / f"{self._stem}-{number:05d}.npy"
@@ -108,7 +108,7 @@ class Pictures:
                     with replaced(file) as unfinished, unfinished.open("wb") as stream:
                         np.save(stream, np.stack([self._decode(k) for k in range(first, last)]), allow_pickle=False)
         except OSError as error:
-            raise UserError(f"the cache {self._cache} cannot be written: {one_line(error)}") from None
+            raise DataError(f"the cache {self._cache} cannot be written: {one_line(error)}") from None
 
     def _file(self, number: int) -> Path | None:
         """The file of the cache with this number, where it is there."""
@@ -119,21 +119,21 @@ class Pictures:
         file = self._file(number)
         assert file is not None, "only files that are there are mapped"
         if not file.is_file():
-            raise UserError(f"{file} is not a file")
+            raise DataError(f"{file} is not a file")
         try:
             mapped = np.load(file, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
-            raise UserError(f"{file} is not what pictures were kept in: remove it ({one_line(error)})") from None
+            raise DataError(f"{file} is not what pictures were kept in: remove it ({one_line(error)})") from None
         expected = (min(_TOGETHER, len(self) - number * _TOGETHER), *self.shape[1:])
         if not isinstance(mapped, np.ndarray) or mapped.dtype != np.uint8 or mapped.shape != expected:
-            raise UserError(f"{file} is not what pictures were kept in: remove it")
+            raise DataError(f"{file} is not what pictures were kept in: remove it")
         return mapped
 
     def _decode(self, number: int) -> UInt8[np.ndarray, "size size 3"]:
         file = self.files[number]
         picture = decoded(opened(content(file, _LIMITS), str(file), _FORMATS), str(file))
         if max(picture.size) > 100 * min(picture.size):
-            raise UserError(f"{file} has {picture.width}x{picture.height} pixels: that is no picture of ImageNet")
+            raise DataError(f"{file} has {picture.width}x{picture.height} pixels: that is no picture of ImageNet")
         return scaled_and_cropped(picture, self.size * 256 // 224, self.size)
 
 
@@ -169,17 +169,17 @@ def load(
     need_pillow("ImageNet")
     place = named(folder)
     if place is None:
-        raise UserError(
+        raise DataError(
             "ImageNet needs your own copy: set BIASSAY_DATA, or --data-dir, to the folder with train and val"
         )
     root = next((root for root in (place, place / "imagenet") if (root / part).is_dir()), None)
     if root is None:
-        raise UserError(
+        raise DataError(
             f"{place} holds no ImageNet: there must be {part}/SYNSET/*.JPEG or imagenet/{part}/SYNSET/*.JPEG"
         )
     pairs = list(_labelled(root / part))
     if not pairs:
-        raise UserError(f"{root / part} has no pictures of the super-classes: there must be SYNSET/*.JPEG")
+        raise DataError(f"{root / part} has no pictures of the super-classes: there must be SYNSET/*.JPEG")
     files, labels = zip(*pairs, strict=True)
     pictures = Pictures(files, size, Path(cache).expanduser() if cache else root / "restricted-imagenet")
     return Labelled(pictures, np.array(labels, np.int32))
@@ -189,7 +189,7 @@ def _labelled(folder: Path) -> Iterator[tuple[Path, int]]:
     """The pictures of the super-classes, with their labels."""
     synsets = sorted(entry for entry in folder.iterdir() if _SYNSET.fullmatch(entry.name) and entry.is_dir())
     if len(synsets) != _SYNSETS:
-        raise UserError(
+        raise DataError(
             f"{folder} has {len(synsets)} synset folders (such as n01440764): there must be all {_SYNSETS}, "
             "as a class is known by its place among them"
         )

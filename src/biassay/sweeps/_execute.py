@@ -19,6 +19,7 @@ import xarray as xr
 
 from .. import assays
 from .._atomic import remove_unfinished, replaced
+from ..data._folder import named
 from ..errors import StoreError, UserError, nearest
 from ..store import Store
 from ..workers import (
@@ -64,7 +65,7 @@ def execute(
     running = _Running(made, _shared(made, count if on == "local" else None, fresh), progress)
     left = running.recall(retry)
     if left:
-        with contextlib.closing(_workers(on, count, workers, job or {})) as open_workers:
+        with contextlib.closing(_workers(on, count, workers, job or {}, _manifest.folder(made.out))) as open_workers:
             running.compute(left, open_workers)
     return running.result()
 
@@ -96,11 +97,11 @@ def _default_workers() -> int:
     return 1 if on_gpu and devices else cores()
 
 
-def _workers(on: str, count: int, asked: int | None, job: Mapping[str, Any]) -> Workers:
+def _workers(on: str, count: int, asked: int | None, job: Mapping[str, Any], folder: Path) -> Workers:
     if on == "local":
         return LocalWorkers(count)
     if on == "slurm":
-        return slurm_workers(asked or _SLURM_JOBS, job)
+        return slurm_workers(asked or _SLURM_JOBS, job, folder)
     return dask_workers(on.removeprefix("dask://"))
 
 
@@ -116,6 +117,7 @@ def _shared(made: Prepared, processes: int | None, fresh: bool) -> Job:
         fresh=fresh,
         devices=max(1, cores() // processes) if processes else 1,
         compiled=getattr(jax.config, "jax_compilation_cache_dir", None) if processes else None,
+        data_sets=str(folder.absolute()) if (folder := named(None)) else None,
     )
 
 

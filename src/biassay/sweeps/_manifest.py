@@ -6,6 +6,7 @@ It decides nothing: what is done is what the store has, so a sweep that was kill
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -62,14 +63,25 @@ def read_latest(out: Path) -> Manifest:
     """The manifest of the sweep of `out` that was begun last.
 
     Raises:
-        UserError: there is none. StoreError: it is damaged or of another version.
+        UserError: there is none. StoreError: all are damaged or of another version; where only some are, a warning
+            names them.
     """
     paths = [path for path in folder(out).glob("*.json") if not path.name.startswith(".")]
     if not paths:
         raise UserError(
             f"there is no sweep in {out} to go on with: `biassay sweep ASSAY --grid ... --out {out}` starts one"
         )
-    return max((_read(path) for path in paths), key=lambda manifest: manifest.started)
+    usable, unusable = [], []
+    for path in sorted(paths):
+        try:
+            usable.append(_read(path))
+        except StoreError as error:
+            unusable.append(error)
+    if not usable:
+        raise unusable[0]
+    for error in unusable:
+        warnings.warn(f"left out: {error}", stacklevel=2)
+    return max(usable, key=lambda manifest: manifest.started)
 
 
 def _read(path: Path) -> Manifest:
@@ -77,7 +89,12 @@ def _read(path: Path) -> Manifest:
         kept = json.loads(path.read_text("utf-8"))
         if kept.pop("layout") != _LAYOUT:
             raise StoreError(f"{path} has the layout of another biassay version: give the assay and the grid again")
-        return Manifest(**kept)
+        manifest = Manifest(**kept)
+        texts = manifest.id, manifest.assay, manifest.profile, manifest.started
+        mappings = manifest.fields, manifest.axes
+        if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, dict) for each in mappings):
+            raise TypeError
+        return manifest
     except StoreError:
         raise
     except (OSError, ValueError, KeyError, TypeError, AttributeError):

@@ -13,7 +13,7 @@ from typing import Any
 
 from .._atomic import replaced
 from ..claims import Verdict
-from ..errors import StoreError
+from ..errors import DataError, StoreError
 from ..store import Store, code_version
 from ..workers import Failed, WorkerError, failure
 
@@ -30,7 +30,8 @@ class Job:
 
     assay, module: its name and where it is; code: its version, which must be the worker's too; store, failed: folders
     for runs and for the reasons of failures; fresh: whether to compute what the store has; devices: how many CPU
-    devices JAX may have in a process; compiled: the folder of JAX's compilation cache, None for the worker's own.
+    devices JAX may have in a process; compiled: the folder of JAX's compilation cache; data_sets: the folder with data
+    sets; None for the worker's own.
     """
 
     assay: str
@@ -42,6 +43,7 @@ class Job:
     fresh: bool
     devices: int
     compiled: str | None
+    data_sets: str | None = None
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ def compute(job: Job, point: Point) -> Judged | Failed:
     """In a worker: computes the point unless the store has it, keeps it, and returns what its claims say.
 
     Raises:
-        StoreError: the result cannot be kept. WorkerError: the worker has other code.
+        StoreError: the result cannot be kept. WorkerError: the worker has other code, or lacks a data set.
     """
     store = Store(job.store)
     path = store.path(job.assay, point.key)
@@ -65,6 +67,7 @@ def compute(job: Job, point: Point) -> Judged | Failed:
         return failed
     _prepare(job.devices, job.compiled)
     from .. import configs
+    from ..data.cifar10 import VARIABLE
     from ..runs import Plan, execute
 
     try:
@@ -73,12 +76,16 @@ def compute(job: Job, point: Point) -> Judged | Failed:
         raise WorkerError(f"a worker cannot import {job.module}: {error}") from None
     if code_version(job.module) != job.code:
         raise WorkerError("a worker has another version of biassay than this process: install the same one")
+    if job.data_sets is not None:
+        os.environ[VARIABLE] = job.data_sets
     config = configs.replace(assay.profiles[job.profile], dict(point.settings))
     plan = Plan(assay=assay, config=config, profile=job.profile, code=job.code)
     try:
         return judged(execute(plan, store, fresh=job.fresh).verdicts)
     except StoreError:
         raise
+    except DataError as error:
+        raise WorkerError(f"a worker has no data to work on: {error}") from None
     except (Exception, SystemExit) as error:
         failed = failure(point, error)
         if not path.exists():

@@ -18,6 +18,8 @@ from ._pool import Death
 
 _POLL_SECONDS = 0.5
 _GOODBYE_SECONDS = 5.0
+_FILES_EACH = 16
+"""A worker costs its parent so many open files at most: pipes, and what waits for it."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 _main = threading.Lock()
 
@@ -30,6 +32,7 @@ class LocalWorkers:
 
     def __init__(self, count: int | None = None, threads: int | None = None) -> None:
         self._count = count or cores()
+        _allow_files(_FILES_EACH * self._count)
         self._threads = threads or max(1, cores() // self._count)
 
     def slots(self) -> int:
@@ -53,6 +56,20 @@ class LocalWorkers:
 
     def close(self) -> None:
         """There is nothing left to end."""
+
+
+def _allow_files(more: int) -> None:
+    """Lets this process have so many more files open at the same time, as far as the system allows."""
+    try:
+        import resource
+    except ImportError:  # Windows has no such limit
+        return
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return
+    wanted = soft + more if hard == resource.RLIM_INFINITY else min(soft + more, hard)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def cores() -> int:
@@ -87,8 +104,9 @@ class _OneProcess(ProcessPoolExecutor):
     def kill(self) -> None:
         self.shutdown(wait=False, cancel_futures=True)
         for process in self._context.started:
-            process.kill()
-            process.join(_GOODBYE_SECONDS)
+            if process.pid is not None:  # else it could not be started
+                process.kill()
+                process.join(_GOODBYE_SECONDS)
 
 
 class _Context(SpawnContext):

@@ -93,8 +93,15 @@ class _Supervision:
             self._start([self._suspects.popleft()], alone=True)
 
     def _start(self, items: list[Any], alone: bool) -> None:
-        executor = self._free.pop() if self._free else self._workers.executor()
+        executor = self._free.pop() if self._free else self._opened()
         self._running[executor.submit(compute, self._function, items)] = _Batch(executor, items, alone)
+
+    def _opened(self) -> Executor:
+        try:
+            return self._workers.executor()
+        except OSError as error:
+            told, there = error.strerror or error, len(self._running)
+            raise WorkerError(f"cannot start more than {there} workers: {told}; take fewer --workers") from None
 
     def collect(self) -> Iterator[Answer]:
         """What has ended; waits for it a moment."""
