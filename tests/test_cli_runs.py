@@ -250,10 +250,12 @@ def aged(path: Path, hours: float = 2) -> Path:
 
 
 def test_leftovers_of_dead_processes_are_swept(store: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    half, young = store / ".unfinished-a.nc", store / ".unfinished-b.nc"
-    for path in (half, young):
+    half, young = store / ".unfinished-0123abcd-1-aaaaaaaa.nc", store / ".unfinished-0123abcd-1-bbbbbbbb.nc"
+    mine = store / ".unfinished-mine"
+    for path in (half, young, mine):
         path.write_bytes(b"half")
     aged(half)
+    aged(mine)
     today, key = code_version("fake_assay"), "0" * 24
     places = Store(store)
     finished = ba.find_runs("biassay-out", eta=0.2)[0]

@@ -150,6 +150,15 @@ HARMS: dict[str, Callable[[Path], Callable[[], None] | None]] = {
 }
 
 
+@pytest.mark.parametrize("content", [b"my notes\n", b"my notes\n" * 500, b"SQLite format 3\0" + bytes(200)])
+def test_a_file_that_is_not_ours_stays(folder: Path, content: bytes) -> None:
+    whole = from_files(folder)
+    overwritten(content)(folder)
+    assert listed(folder) == whole
+    Index(folder).remove()
+    assert (folder / NAME).read_bytes() == content
+
+
 @pytest.mark.parametrize("how", HARMS)
 def test_a_harmed_index_never_gives_another_answer(folder: Path, how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(index_module, "_PATIENCE", 0.1)

@@ -126,14 +126,17 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(
 
 
 def test_what_killed_processes_left_is_swept(tmp_path: Path, data: xr.Dataset) -> None:
-    stale, young = tmp_path / ".unfinished-a.nc", tmp_path / ".unfinished-b.nc"
-    for left in (stale, young):
+    stale, young = tmp_path / ".unfinished-0123abcd-1-aaaaaaaa.nc", tmp_path / ".unfinished-0123abcd-1-bbbbbbbb.nc"
+    other = tmp_path / ".unfinished-thesis.nc"
+    for left in (stale, young, other):
         left.write_bytes(b"half")
-    os.utime(stale, (time.time() - 7200,) * 2)
+    for left in (stale, other):
+        os.utime(left, (time.time() - 7200,) * 2)
     store = Store(tmp_path)
     store.write("coins", "k", data, {})
     assert not stale.exists()
     assert young.exists()
+    assert other.exists()  # nobody but a user gives it such a name
     assert store.paths() == (store.path("coins", "k"),)
 
 

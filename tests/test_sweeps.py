@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import time
 from concurrent.futures import Executor, Future
 from dataclasses import replace
@@ -19,9 +20,11 @@ from hypothesis import strategies as st
 import biassay as ba
 import fake_sweep
 from biassay import assays, cli, cli_sweep
+from biassay.data import cifar10
 from biassay.sweeps import Status, _execute, read_grid
 from biassay.sweeps._axes import Axis, make_axes
 from biassay.sweeps._gather import gather
+from biassay.sweeps._point import Job, Point, compute
 from biassay.workers import Death
 
 CONFIG = fake_sweep.Config()
@@ -161,6 +164,7 @@ def test_a_mistake_is_one_line_and_writes_nothing(
         ("sweep grains", "a sweep needs a grid"),
         ("sweep --resume", "there is no sweep in biassay-out to go on with"),
         ("sweep --resume --seeds 3", "--resume goes on with the last sweep as it was"),
+        ("sweep --resume --profile full", "--resume goes on with the last sweep as it was"),
     ],
 )
 def test_what_is_swept_must_be_said(line: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -447,6 +451,51 @@ def test_an_interrupted_sweep_says_how_to_go_on(
     assert "Traceback" not in err
 
 
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({}, ""),
+        ({"workers": "3", "no_figures": True}, " --workers 3 --no-figures"),
+        (
+            {"on": "slurm", "job": (("queue=gpu", "walltime=04:00:00"), ("cores=2",)), "data_dir": Path("my sets")},
+            " --on slurm --job queue=gpu walltime=04:00:00 cores=2 --data-dir 'my sets'",
+        ),
+    ],
+)
+def test_how_to_go_on_is_told_in_full(options: dict[str, Any], words: str) -> None:
+    told = cli_sweep._go_on(cli_sweep.Sweep(name=("grains",), **options))
+    assert told == f"biassay sweep --resume{words}"
+    again = cli._parsed(shlex.split(told)[1:])
+    assert again == cli_sweep.Sweep(resume=True, **{**options, **({"job": again.job} if again.job else {})})  # pyright: ignore
+
+
+def test_a_missing_data_set_ends_the_sweep_and_fails_no_point(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[str | None] = []
+
+    def run(config: fake_sweep.Config) -> xr.Dataset:
+        seen.append(os.environ.get("BIASSAY_DATA"))
+        cifar10.load()
+        return fake_sweep.run(config)
+
+    def elsewhere(job: Job, point: Point) -> Any:
+        with monkeypatch.context() as worker:
+            worker.setenv("BIASSAY_DATA", "/another/place")
+            return compute(job, point)
+
+    monkeypatch.setattr(fake_sweep, "ASSAY", replace(fake_sweep.ASSAY, run=run))
+    monkeypatch.setattr(_execute, "compute", elsewhere)
+    Path("sets").mkdir()
+    for _ in range(2):  # it is no failure that is kept
+        assert cli.main(["sweep", "grains", "--grid", "n=1,2", "--data-dir", "sets", "--quiet"]) == 2
+        err = capsys.readouterr().err
+        assert err.startswith(f"biassay: a worker has no data to work on: {Path('sets').absolute()} holds no CIFAR-10")
+        assert "--resume --data-dir sets)" in err
+        assert err.count("\n") == 1
+    assert seen == [str(Path("sets").absolute())] * 2
+
+
 def test_a_disk_without_room_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def full(*_: object) -> None:
         raise OSError(28, os.strerror(28))
@@ -467,6 +516,20 @@ def test_a_damaged_manifest_is_one_line(capsys: pytest.CaptureFixture[str]) -> N
         assert cli.main(["sweep", "--resume"]) == 2
         err = capsys.readouterr().err
         assert str(manifest) in err
+        assert err.count("\n") == 1
+
+
+@pytest.mark.filterwarnings("always:left out")
+def test_an_unusable_manifest_does_not_block_the_others(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["sweep", "grains", "--grid", "n=1", "--quiet", "--no-figures"]) == 0
+    manifest = next(Path("biassay-out/sweeps").glob("*.json"))
+    whole = json.loads(manifest.read_text())
+    other = manifest.with_name("grains-other.json")
+    for field, value in {"started": 5, "axes": [1], "assay": 7, "profile": [], "fields": 3}.items():
+        other.write_text(json.dumps({**whole, field: value}))
+        assert cli.main(["sweep", "--resume", "--quiet", "--no-figures"]) == 0
+        err = capsys.readouterr().err
+        assert err.startswith(f"biassay: left out: {other} is damaged")
         assert err.count("\n") == 1
 
 

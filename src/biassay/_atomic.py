@@ -10,12 +10,15 @@ import functools
 import hashlib
 import os
 import platform
+import re
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 TEMPORARY = ".unfinished-"
+_UNFINISHED = re.compile(rf"{re.escape(TEMPORARY)}[0-9a-f]{{8}}-\d+-[a-z0-9_]{{8}}(\.\w+)?")
+"""The home of the process that writes it, the process, what `tempfile` adds, and the ending."""
 _STALE_SECONDS = 3600.0
 _swept: dict[Path, float] = {}
 """Folder -> when this process last looked for what was left in it."""
@@ -54,10 +57,17 @@ def remove_unfinished(folder: Path) -> None:
             left.unlink()
 
 
+def is_unfinished(name: str) -> bool:
+    """Whether a file is named as those are that are being written."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
 def abandoned(folder: Path) -> list[Path]:
     """What dead processes were writing in `folder`: those of this machine, and any file an hour old."""
     found = []
     for left in folder.glob(f"{TEMPORARY}*"):
+        if not is_unfinished(left.name):
+            continue
         with contextlib.suppress(OSError):
             if _is_dead(left) or time.time() - left.stat().st_mtime > _STALE_SECONDS:
                 found.append(left)
@@ -81,11 +91,16 @@ def _is_dead(unfinished: Path) -> bool:
 
 @functools.cache
 def _home() -> str:
-    """The machine, and on it the space in which process numbers mean the same, as a hash: it names no one."""
-    space = ""
+    """The machine since it was started, and the space in which process numbers mean the same, as a hash.
+
+    Machines may have one name, as of containers, and the first space has the same number on all.
+    """
+    boot = space = ""
+    with contextlib.suppress(OSError):
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text("utf-8").strip()
     with contextlib.suppress(OSError):
         space = os.readlink("/proc/self/ns/pid")
-    return hashlib.blake2b(f"{platform.node()} {space}".encode(), digest_size=4).hexdigest()
+    return hashlib.blake2b(f"{platform.node()} {boot} {space}".encode(), digest_size=4).hexdigest()
 
 
 def _flush(path: Path) -> None:

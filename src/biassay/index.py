@@ -31,6 +31,8 @@ NAME = "index.sqlite"
 _BESIDE = ("", "-wal", "-shm", "-journal")
 _FEW = 200  # files of a store without an index
 _OURS = 0x62696173  # "bias": SQLite's application_id
+_MAGIC = b"SQLite format 3\0"
+_HEAD = 72  # so many bytes of a database end with its application_id
 _VERSION = 1
 _PATIENCE = 2.0  # seconds to wait for another process that writes to the index
 _TABLES = {
@@ -187,12 +189,25 @@ class Index:
             return _rows(self.folder, files, known, today)
 
     def remove(self) -> None:
-        """Removes the index; the next listing makes it again from the files."""
+        """Removes the index, unless it is not ours; the next listing makes it again from the files."""
+        if not self._is_ours():
+            return
         for end in _BESIDE:
             path = self.folder / f"{NAME}{end}"
             with contextlib.suppress(OSError):
                 if stat.S_ISREG(path.lstat().st_mode):
                     path.unlink()
+
+    def _is_ours(self) -> bool:
+        """Whether the file begins as an SQLite database with our number does, or is none at all."""
+        try:
+            with self.path.open("rb") as file:
+                head = file.read(_HEAD)
+        except FileNotFoundError:
+            return True
+        except OSError:
+            return False
+        return head[: len(_MAGIC)] == _MAGIC and head[_HEAD - 4 :] == _OURS.to_bytes(4, "big")
 
     def _from_index(self, files: list[File], configs: bool) -> _Known | None:
         """What is known with the help of the index, which is brought up to date; None where it cannot help."""
@@ -203,7 +218,7 @@ class Index:
             except sqlite3.Error as error:
                 if attempt or getattr(error, "sqlite_errorname", "").startswith(_BUSY):
                     return None
-                self.remove()  # it is damaged
+                self.remove()  # it is damaged; another program's file stays
             except (_UnusableError, OSError):
                 return None
         return None

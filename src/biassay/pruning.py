@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from ._atomic import TEMPORARY, abandoned
+from ._atomic import abandoned, is_unfinished
 from ._entries import OTHER_LAYOUT, read_entry
 from .index import StoredRun
 from .store import Store
@@ -114,7 +114,7 @@ def _checkpoints(store: Store, today: Callable[[str], str | None]) -> Iterator[R
         with contextlib.suppress(OSError):
             statuses = {file: file.lstat() for file in path.iterdir()}
             ours = all(
-                stat.S_ISREG(status.st_mode) and (_CHECKPOINT.fullmatch(file.name) or file.name.startswith(TEMPORARY))
+                stat.S_ISREG(status.st_mode) and (_CHECKPOINT.fullmatch(file.name) or is_unfinished(file.name))
                 for file, status in statuses.items()
             )
             touched = max([path.stat().st_mtime, *(status.st_mtime for status in statuses.values())])
