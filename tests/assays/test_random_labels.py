@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from biassay.assays.random_labels import ASSAY, Config, claims, figures, on_cifar, on_digits, run, runs
+from biassay.assays.random_labels import ASSAY, Config, claims, on_cifar, on_digits, run, runs
 from biassay.assays.random_labels.config import parameter_count
+from biassay.assays.random_labels.figures import cifar as cifar_figure
 from biassay.claims import Claim
 from biassay.data import digits
 from biassay.dynamics import SGD, GradientDescent, StepDrops
@@ -515,7 +516,7 @@ def test_the_curves_of_cifar_go_on_to_the_last_fit(cifar_run):
     both = xr.concat([cifar_run, cifar_run.assign_coords(cifar_seed=[10_001])], "cifar_seed", data_vars="minimal")
     curve = both.cifar_train_curve.transpose(..., "cifar_epoch").copy(deep=True)
     curve.loc[{"cifar_seed": 10_001, "cifar_epoch": curve.cifar_epoch[1:]}] = np.nan
-    panels = figures.cifar(both.assign(cifar_train_curve=curve)).panels
+    panels = cifar_figure(both.assign(cifar_train_curve=curve, classes=10)).panels
     line = panels[0].series[0]
     assert np.asarray(line.x).tolist() == curve.cifar_epoch.values.tolist()
     alone = curve.sel(cifar_network="mlp", cifar_setting="p = 0", cifar_seed=10_000)
