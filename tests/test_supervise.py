@@ -15,8 +15,9 @@ from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExec
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
-import dask
+import dask.config
 import distributed
 import pytest
 from hypothesis import given
@@ -172,8 +173,9 @@ def test_a_cluster_is_waited_for_until_it_has_lost_its_workers(monkeypatch: pyte
         until(lambda: workers.slots() > 0)
 
 
-def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As Slurm ends it at its walltime."""
+@pytest.mark.parametrize("patience", ["0.1s", "1h"])
+def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, patience: str) -> None:
+    """As Slurm ends it at its walltime. patience: before Dask gives it up; for several processes it never does."""
     monkeypatch.setattr(_dask, "_RENEW_SECONDS", 0.5)
     options = {"host": "127.0.0.1", "port": 0, "dashboard": False}
 
@@ -181,13 +183,13 @@ def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch) 
         def scale(self, jobs: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
             super().scale(jobs)
 
-    with dask.config.set({"distributed.deploy.lost-worker-timeout": "0.1s"}):
+    with dask.config.set({"distributed.deploy.lost-worker-timeout": patience}):
         cluster = Jobs(
             scheduler={"cls": distributed.Scheduler, "options": options},
             worker={"cls": distributed.Worker, "options": {"nthreads": 1, "dashboard": False}},
         )
         cluster.scale(2)
-        client = distributed.Client(cluster, set_as_default=False)
+        client: Any = distributed.Client(cluster, set_as_default=False)
         workers = _dask.DaskWorkers(client, cluster, 2, cluster.close)
         try:
             until(lambda: workers.slots() == 2)

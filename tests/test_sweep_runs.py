@@ -198,8 +198,9 @@ def test_ctrl_c_stops_the_workers_and_keeps_what_is_finished(workplace: Path, tm
 
 
 FAKE_SBATCH = """#!/bin/sh
-# Slurm in one line: the job's script runs here, at once.
-setsid sh "$1" > "job-$$.log" 2>&1 < /dev/null &
+# Slurm in two lines: a copy of the job's script runs here, at once.
+cp "$1" "job-$$.sh"
+setsid sh "job-$$.sh" > "job-$$.log" 2>&1 < /dev/null &
 echo "Submitted batch job $!"
 """
 FAKE_SCANCEL = """#!/bin/sh
@@ -235,18 +236,21 @@ def test_slurm_jobs_compute_and_end(tmp_path: Path, workplace: Path) -> None:
 def test_a_slurm_job_that_ends_too_early_is_submitted_again(tmp_path: Path, workplace: Path) -> None:
     asked = {
         "grid": {"n": list(range(12))}, "out": str(tmp_path / "out"), "on": "slurm", "workers": 1, "pause": 1.0,
-        "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB", "cores": 2},
+        "marks": str(workplace), "job": {"interface": "lo", "memory": "4GB", "cores": 2},
     }  # fmt: skip
     hasty = f"from biassay.workers import _dask; _dask._RENEW_SECONDS = 2\n{LAUNCH}"
     env = with_slurm(tmp_path)
     driver = subprocess.Popen([sys.executable, "-c", hasty, json.dumps(asked)], env=env, cwd=tmp_path)
     store = Store(tmp_path / "out" / "store")
-    until(lambda: len(store.paths()) >= 4)
-    _, process = fake_sweep.marked(workplace)[0]
-    (private,) = (tmp_path / "out" / "sweeps").glob(".slurm-*")
-    assert private.stat().st_mode & 0o077 == 0
-    os.killpg(os.getpgid(process), signal.SIGKILL)
-    assert driver.wait(timeout=300) == 0
+    try:
+        until(lambda: len(store.paths()) >= 4)
+        _, process = fake_sweep.marked(workplace)[0]
+        (private,) = (tmp_path / "out" / "sweeps").glob(".slurm-*")
+        assert private.stat().st_mode & 0o077 == 0
+        os.killpg(os.getpgid(process), signal.SIGKILL)
+        assert driver.wait(timeout=300) == 0
+    finally:
+        driver.terminate()
     assert len(store.paths()) == 12
     assert not private.exists()
 

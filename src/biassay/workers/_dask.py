@@ -35,7 +35,7 @@ class DaskWorkers:
     """
 
     def __init__(
-        self, client: Any, cluster: Any = None, jobs: int = 0, close: Callable[[], None] = lambda: None
+        self, client: Any, cluster: Any = None, jobs: int = 0, close: Callable[[], object] = lambda: None
     ) -> None:
         self._client, self._cluster, self._jobs, self._close = client, cluster, jobs, close
         self._executor = client.get_executor(pure=False)
@@ -73,17 +73,21 @@ class DaskWorkers:
         several processes it would never give up. Those are told by two looks in turn: a nanny needs a moment.
         """
         names = [str(worker["name"]) for worker in list(self._cluster.scheduler_info["workers"].values())]
-        specified = self._cluster.worker_spec
+        jobs = self._cluster.worker_spec
         # Of a job of several processes each is a worker, JOB-0, JOB-1 and so on.
-        here = {job for job in specified if any(name == str(job) or name.startswith(f"{job}-") for name in names)}
+        here = {job for job in jobs if any(name == str(job) or name.startswith(f"{job}-") for name in names)}
         missing = self._joined - here
         given_up = missing - set(self._cluster.workers)
         ended = (missing & self._missing) - given_up
         for job in ended:
-            specified.pop(job, None)
+            self._cluster.loop.add_callback(self._give_up, job)
         self._missing = missing - given_up - ended
         self._joined = here | self._missing
         self._cluster.scale(jobs=self._jobs)
+
+    async def _give_up(self, job: Any) -> None:
+        if (given_up := self._cluster.workers.pop(job, None)) is not None:
+            await given_up.close()
 
     def executor(self) -> Executor:
         """The cluster is one executor for all slots."""
@@ -138,6 +142,7 @@ def slurm_workers(jobs: int, options: Mapping[str, Any], folder: Path) -> DaskWo
         WorkerError: `dask_jobqueue` is not installed, this machine cannot submit jobs, or Slurm knows no such option.
     """
     try:
+        import dask.config
         from dask_jobqueue.slurm import SLURMCluster
         from distributed import Client
     except ImportError:
@@ -148,7 +153,11 @@ def slurm_workers(jobs: int, options: Mapping[str, Any], folder: Path) -> DaskWo
     for option in _LISTS & chosen.keys():
         if isinstance(chosen[option], str):
             chosen[option] = chosen[option].split(";")
-    chosen["scheduler_options"] = {"dashboard_address": "127.0.0.1:0", **chosen.get("scheduler_options", {})}
+    known = dask.config.get(f"jobqueue.{chosen.get('config_name', 'slurm')}", {})  # the user's, from ~/.config/dask
+    ours: dict[str, Any] = {"dashboard_address": "127.0.0.1:0"}  # pages that are not encrypted
+    chosen["scheduler_options"] = ours | (chosen.get("scheduler_options") or known.get("scheduler-options") or {})
+    more = chosen.get("worker_extra_args") or known.get("worker-extra-args") or []
+    chosen["worker_extra_args"] = ["--dashboard-address", "127.0.0.1:0", *more]
     with contextlib.ExitStack() as stack:
         try:
             if "security" not in chosen:
