@@ -13,7 +13,7 @@ import pytest
 import xarray as xr
 
 import biassay
-from biassay import _layout
+from biassay import _atomic, _layout
 from biassay.errors import StoreError, UserError
 from biassay.store import Store, check_folder, code_version, key, open_run
 
@@ -138,6 +138,15 @@ def test_what_killed_processes_left_is_swept(tmp_path: Path, data: xr.Dataset) -
     assert young.exists()
     assert other.exists()  # nobody but a user gives it such a name
     assert store.paths() == (store.path("coins", "k"),)
+
+
+def test_machines_of_one_name_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process number of one says nothing of the other's processes."""
+    homes = set()
+    for boot in ("a", "a", "b"):
+        monkeypatch.setattr(Path, "read_text", lambda *_, boot=boot: boot)
+        homes.add(_atomic._home.__wrapped__())
+    assert len(homes) == 2
 
 
 KILLING = """
