@@ -189,7 +189,7 @@ def test_ctrl_c_stops_the_workers_and_keeps_what_is_finished(workplace: Path, tm
     assert process.returncode == 130
     assert "Traceback" not in out + err
     assert err.splitlines()[-1] == (
-        "biassay: interrupted; what is finished is kept, go on with: biassay sweep --resume"
+        "biassay: interrupted; what is finished is kept, go on with: biassay sweep --resume --workers 1"
     )
     assert not any(alive(number) for _, number in fake_sweep.marked(workplace))
     assert 3 <= len(store.paths()) < 40
