@@ -434,7 +434,7 @@ CATALOGUE: dict[str, Entry] = {
             "rank-two-one-output",
             "rank-two-one-output-coarse",
         ),
-        seconds=60.0,
+        seconds=70.0,
         papers=(
             "galanti2022rank",
             "chen2024ranktwo",
@@ -459,7 +459,7 @@ CATALOGUE: dict[str, Entry] = {
             "noise-needs-batch",
             "noise-grows-with-wd",
         ),
-        seconds=65.0,
+        seconds=80.0,
         papers=("xu2023dynamics",),
     ),
     "neural-collapse": Entry(

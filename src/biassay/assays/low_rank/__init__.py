@@ -64,5 +64,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float64",
-    seconds=60.0,
+    seconds=70.0,
 )

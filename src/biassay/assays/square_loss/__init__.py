@@ -124,5 +124,5 @@ ASSAY = Assay(
     claims=CLAIMS,
     figures=figures,
     precision="float64",
-    seconds=65.0,
+    seconds=80.0,
 )
