@@ -40,9 +40,8 @@ def _processor() -> str:
 
 
 def write(name: str, results: dict[str, Any]) -> Path:
-    """Writes results/NAME.json and results/environment.json; returns the former's path."""
+    """Writes results/NAME.json, with the environment in it, and returns its path."""
     RESULTS.mkdir(exist_ok=True)
-    (RESULTS / "environment.json").write_text(json.dumps(environment(), indent=2) + "\n")
     path = RESULTS / f"{name}.json"
-    path.write_text(json.dumps(results, indent=2) + "\n")
+    path.write_text(json.dumps({"environment": environment(), **results}, indent=2) + "\n")
     return path
