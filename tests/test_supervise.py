@@ -113,7 +113,7 @@ CLUSTER = """
 import sys
 from distributed import LocalCluster
 if __name__ == "__main__":
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address=None)
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0")
     print(cluster.scheduler_address.removeprefix("tcp://"), flush=True)
     sys.stdin.read()
     cluster.close()
@@ -177,7 +177,7 @@ def test_a_cluster_is_waited_for_until_it_has_lost_its_workers(monkeypatch: pyte
 def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, patience: str) -> None:
     """As Slurm ends it at its walltime. patience: before Dask gives it up; for several processes it never does."""
     monkeypatch.setattr(_dask, "_RENEW_SECONDS", 0.5)
-    options = {"host": "127.0.0.1", "port": 0, "dashboard": False}
+    options = {"host": "127.0.0.1", "port": 0, "dashboard": False, "dashboard_address": "127.0.0.1:0"}
 
     class Jobs(distributed.SpecCluster):
         def scale(self, jobs: int) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
@@ -186,7 +186,7 @@ def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, 
     with dask.config.set({"distributed.deploy.lost-worker-timeout": patience}):
         cluster = Jobs(
             scheduler={"cls": distributed.Scheduler, "options": options},
-            worker={"cls": distributed.Worker, "options": {"nthreads": 1, "dashboard": False}},
+            worker={"cls": distributed.Worker, "options": {"nthreads": 1, "host": "127.0.0.1", "dashboard": False}},
         )
         cluster.scale(2)
         client: Any = distributed.Client(cluster, set_as_default=False)
