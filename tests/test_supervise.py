@@ -113,7 +113,8 @@ CLUSTER = """
 import sys
 from distributed import LocalCluster
 if __name__ == "__main__":
-    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, host="127.0.0.1", dashboard_address="127.0.0.1:0")
+    here = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0"}
+    cluster = LocalCluster(n_workers=2, threads_per_worker=1, processes=True, **here)
     print(cluster.scheduler_address.removeprefix("tcp://"), flush=True)
     sys.stdin.read()
     cluster.close()
