@@ -120,6 +120,7 @@ def _run(config: Config, images: cifar10.Images, name: str, own: Network, batch:
         seed=config.seed,
         sweep={"lr": config.cifar_lrs, "weight_decay": config.cifar_decays},
         lanes="map",
+        data_parallel="auto",
         label=f"CIFAR-10, {name}, batch {batch}",
     )
     found = {key: simulation.data[key].values.astype(float) for key in ("spectrum", "norm", "train", "test")}

@@ -127,6 +127,7 @@ def _measured(config: Config, design: Design, data: TwoClasses, images: Images) 
         seed=config.seed,
         stream=_BATCHES,
         sweep={"weight_decay": config.cifar_decay},
+        data_parallel="auto",
         label=f"CIFAR-10, {design.kernel}x{design.kernel}/{design.stride} x{design.depth}",
     )
 

@@ -115,6 +115,7 @@ def train(
         seed=seed,
         stream=stream,
         until=Fitted(n),
+        data_parallel="auto",
         label=label,
     )
     recorded = simulation.data

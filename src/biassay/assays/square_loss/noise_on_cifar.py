@@ -85,6 +85,7 @@ def noise_study(config: Config) -> xr.Dataset:
             stream=_BATCHES,
             sweep={"lr": config.noise_cifar_lrs, "decay": config.noise_cifar_decays},
             lanes="map",
+            data_parallel="auto",
             label=f"noise on CIFAR-10, {label}",
         )
         return found.data["displacement"].values[0].astype(float)

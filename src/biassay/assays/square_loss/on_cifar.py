@@ -172,6 +172,7 @@ def _run(config: Config, train: Batch, test: Batch, seed: int, arm: str, norm: f
         stream=_BATCHES,
         sweep={"weight_decay": config.cifar_decays},
         lanes="map",
+        data_parallel="auto",
         label=f"CIFAR-10, {arm}",
     )
     found = {name: run.data[name].values[0].astype(float) for name in _PROBES}
