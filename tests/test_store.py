@@ -297,6 +297,20 @@ def test_a_change_of_the_code_is_another_version(tmp_path: Path, monkeypatch: py
     assert len(versions) == 2
 
 
+def test_the_version_is_the_same_wherever_things_are_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("biassay.store._PACKAGE", tmp_path / "package")
+    monkeypatch.setattr("biassay.store._ENGINE", ("engine.py",))
+    versions = set()
+    for place in ("a", "package", "z"):
+        (tmp_path / place).mkdir()
+        (tmp_path / place / "placed_assay.py").write_text("a = 1\n")
+    (tmp_path / "package" / "engine.py").write_text("b = 1\n")
+    for place in ("a", "z"):
+        monkeypatch.syspath_prepend(tmp_path / place)
+        versions.add(code_version.__wrapped__("placed_assay"))
+    assert len(versions) == 1
+
+
 def test_what_speaks_of_the_data_afterwards_is_not_in_the_version(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,9 +69,12 @@ def code_version(module: str) -> str:
         origin = Path(spec.origin)
         own = _sources(origin.parent if origin.name == "__init__.py" else origin)
         files.update(file for file in own if file.stem.split("_")[0] not in _AFTERWARDS)
+    # By name, which is the same wherever the package and the assay are installed.
+    names = {
+        file: file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name for file in files
+    }
     digest = hashlib.blake2b(digest_size=8)
-    for file in sorted(files):
-        name = file.relative_to(_PACKAGE).as_posix() if file.is_relative_to(_PACKAGE) else file.name
+    for file, name in sorted(names.items(), key=lambda item: item[1]):
         digest.update(f"{name}\0{file.stat().st_size}\0".encode())
         digest.update(file.read_bytes())
     return f"{version('biassay')}+{digest.hexdigest()}"
