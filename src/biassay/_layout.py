@@ -15,6 +15,7 @@ import json
 import os
 import re
 import stat
+import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -185,11 +186,18 @@ def _read(handle: int, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _alone() -> Any:
-    """A lock on the netCDF library, which crashes when two threads use it at once; it is xarray's own lock."""
+NETCDF = threading.RLock()
+"""Held by every thread of ours that uses the netCDF library, which crashes when two do at once. xarray's own lock is
+not enough around `to_netcdf`: it leaves some of the library's calls outside."""
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Inside the block no other thread of ours, and no reading or writing of xarray's, uses the netCDF library."""
     from xarray.backends.netCDF4_ import NETCDF4_PYTHON_LOCK
 
-    return NETCDF4_PYTHON_LOCK
+    with NETCDF, NETCDF4_PYTHON_LOCK:
+        yield
 
 
 # --- netCDF, by the conventions of xarray, without its passes over every variable -------------------------------------

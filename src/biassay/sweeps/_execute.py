@@ -19,6 +19,7 @@ import xarray as xr
 
 from .. import assays
 from .._atomic import remove_unfinished, replaced
+from .._layout import NETCDF
 from ..data._folder import named
 from ..errors import StoreError, UserError, nearest
 from ..store import Store
@@ -247,7 +248,7 @@ class _Running:
 
 def _write(path: Path, data: xr.Dataset, verdicts: xr.Dataset) -> None:
     try:
-        with replaced(path) as temporary:
+        with NETCDF, replaced(path) as temporary:
             data.to_netcdf(temporary, engine="netcdf4")
             verdicts.to_netcdf(temporary, mode="a", group="verdicts", engine="netcdf4")
     # netCDF reports a failed write of its library, a full disk too, as a RuntimeError.
