@@ -56,7 +56,7 @@ def test_every_core_is_asked_for_before_jax_has_devices() -> None:
     code = (
         "import sys; from biassay import runs, assays; import fake_assay\n"
         "assays.CATALOGUE['coins'] = fake_assay.ENTRY\n"
-        "runs._cores = lambda: 3\n"
+        "runs.cores = lambda: 3\n"
         "print(runs.run('coins').environment['devices'])"
     )
     env = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "JAX_PLATFORMS": "cpu"}

@@ -1,8 +1,8 @@
 """The command line: list, run, sweep, runs, report and cite.
 
 Everything a user asked for is checked before anything runs or is written. Exit codes: 0 finished, 1 a verdict is not
-the recorded one (`run --check`), 2 the user's mistake, told in one line, 130 interrupted. JAX is imported by `run` and
-`report` alone, when they start.
+the recorded one (`run --check`) or points of a sweep failed, 2 the user's mistake, told in one line, 130 interrupted.
+JAX is imported by `run`, `sweep`, `report` and the export of `runs` alone, when they start.
 """
 
 from __future__ import annotations

@@ -24,6 +24,7 @@ from .assay import Assay
 from .claims import Verdict
 from .errors import StoreError, UserError, nearest
 from .store import Store, Stored, check_folder, code_version, key, open_run
+from .workers import cores
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -234,7 +235,7 @@ def environment() -> dict[str, Any]:
         "python": platform.python_version(),
         **_versions(),
         "platform": f"{platform.system()} {platform.machine()}",
-        "cpus": _cores(),
+        "cpus": cores(),
         "device": devices[0].device_kind,
         "devices": len(devices),
     }
@@ -280,9 +281,4 @@ def _use_every_core() -> None:
     flags = os.environ.get("XLA_FLAGS", "")
     if getattr(jax.config, "jax_num_cpu_devices", None) == -1 and "host_platform_device_count" not in flags:
         with contextlib.suppress(RuntimeError):  # JAX has its devices already
-            jax.config.update("jax_num_cpu_devices", _cores())
-
-
-def _cores() -> int:
-    """The cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+            jax.config.update("jax_num_cpu_devices", cores())
