@@ -103,10 +103,9 @@ def resumed(**options: Any) -> ba.Simulation:
 
 
 RUNS: dict[str, Callable[[], ba.Simulation]] = {
-    # 2 seeds on each of 4 devices; 2 on each of 3, the fourth repeats one; one on each of 3 devices.
-    **{f"{n} seeds": partial(apart, n) for n in (8, 6)},
-    "3 seeds": partial(apart, 3, lanes="map"),
-    "one seed a device": partial(apart, 3, lanes="vmap"),
+    # 2 seeds on each of 4 devices, on each of 3, on 2 of which one repeats one, on one; one on each of 3 devices.
+    **{f"{n} seeds": partial(apart, n) for n in (8, 6, 5, 3)},
+    "mapped seeds": partial(apart, 3, lanes="map"),
     "sgd": partial(together, SGD),
     "adam": lambda: together(ba.Optax(optax.adam(1e-2), 8), lanes="vmap"),
     "descent": partial(together, ba.GradientDescent(0.05), lanes="loop", driver="host"),

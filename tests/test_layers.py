@@ -32,7 +32,7 @@ LAYERS = (
     ("_entries",),
     ("assays",),
     ("simulation",),
-    ("_checkpoints",),
+    ("_checkpoints", "_rectangle"),
     ("_identity",),
     ("_strategy",),
     ("_lanes",),

@@ -263,7 +263,7 @@ def test_an_interrupt_leaves_the_loop_at_once():
         ba.simulate(least_squares(), ba.GradientDescent(0.05), jnp.zeros(12), steps=10**9, chunk=10)
 
 
-def strategy_of(problem, start, *, probes=(), dynamics=SGD, seeds=2, lanes="auto"):
+def strategy_of(problem, start, *, probes=(), dynamics=SGD, seeds=4, lanes="auto"):
     """The strategy chosen for `seeds` seeds that start at `start`."""
     numbers, frame = eqx.partition(dynamics, eqx.is_array_like)
     still = _lanes.Still(problem, np.zeros((seeds, 2), np.uint32), numbers, {})
@@ -290,6 +290,8 @@ def test_lanes_that_factorise_matrices_are_not_split_among_devices():
         return jnp.abs(jnp.linalg.qr(problem.x.T + w[:, None])[0]).sum()
 
     assert strategy_of(least_squares(), jnp.ones(12)).mesh is not None
+    assert strategy_of(least_squares(), jnp.ones(12), seeds=3).mesh is None  # a seed alone has other bits
+    assert strategy_of(least_squares(), jnp.ones(12), seeds=3, lanes="map").mesh is not None
     assert strategy_of(least_squares(), jnp.ones(12), probes=(("q", orthogonal),)).mesh is None
     assert strategy_of(least_squares(), jnp.ones(12), probes=(("q", orthogonal),), lanes="map").mesh is not None
     implicit = ba.GradientFlow(1.0, solver=diffrax.Kvaerno5())

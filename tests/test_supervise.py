@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor
 from functools import partial
 from multiprocessing import get_context
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -248,6 +249,18 @@ def test_an_exit_code_is_told() -> None:
     (answer,) = supervise(small_work.leaves, [0], LocalWorkers(1), known=lambda _: None)
     assert isinstance(answer, Failed)
     assert answer.message == "its worker was ended with exit code 7 twice, with nothing beside it"
+
+
+def test_an_exit_code_that_another_thread_has_collected_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    workers = LocalWorkers(1)
+    executor = workers.executor()
+    with pytest.raises(BrokenExecutor) as broken:
+        executor.submit(small_work.leaves, 0).result()
+    known_late = iter([None, None, 7])
+    monkeypatch.setattr(SpawnProcess, "exitcode", property(lambda process: next(known_late)))
+    death = workers.death(executor, broken.value)
+    assert death is not None
+    assert death.how == "ended with exit code 7"
 
 
 def test_what_no_item_is_to_blame_for_ends_all() -> None:

@@ -31,7 +31,7 @@ class IndivisibleError(ValueError):
 
 
 def seed_mesh(seeds: int) -> Mesh | None:
-    """This process's devices in a row, no more than there are seeds; None where that is one."""
+    """This process's devices in a row, no more than `seeds`; None where that is at most one."""
     return _row("seed", jax.local_devices()[:seeds])
 
 
@@ -41,7 +41,7 @@ def example_mesh() -> Mesh | None:
 
 
 def _row(axis: str, devices: list[Any]) -> Mesh | None:
-    if len(devices) == 1:
+    if len(devices) < 2:
         return None
     return jax.make_mesh((len(devices),), (axis,), axis_types=(AxisType.Auto,), devices=devices)
 
@@ -87,6 +87,13 @@ def split_examples(problem: Problem, mesh: Mesh) -> Problem:
         training=None if training is None else _Split(training, 1, mesh),
         gradient_rule=None if rule is None else _Split(rule, 2, mesh),
     )
+
+
+def to_each(mesh: Mesh, tree: PyTree, seeds: np.ndarray) -> PyTree:
+    """These seeds of the tree, an equal part of them on every device; sliced by the host, as the devices would
+    compile a program for every shape."""
+    split = NamedSharding(mesh, PartitionSpec("seed"))
+    return _moved(tree, lambda raw: jax.device_put(raw[seeds], split))
 
 
 # --- what every device holds whole ------------------------------------------------------------------------------------

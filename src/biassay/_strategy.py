@@ -71,7 +71,9 @@ def choose(
     if shared and batched:
         raise ValueError('data_parallel lanes that factorise matrices cannot run by "vmap" on a CPU: take lanes="map"')
     unsplit = lanes == "loop" or "linear_solve" in used or batched
-    return Strategy(driver, lanes, shared or (None if unsplit else seed_mesh(seeds)), straight=convolves)
+    # A device's one seed alone would lose its axis in XLA, which then sums in another order: by vmap it gets two.
+    split = None if unsplit else seed_mesh(seeds // 2 if lanes == "vmap" else seeds)
+    return Strategy(driver, lanes, shared or split, straight=convolves)
 
 
 def _together(asked: DataParallel, static: Static, still: Still, moving: Moving) -> bool:

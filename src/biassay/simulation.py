@@ -14,13 +14,12 @@ cannot change the run. Where a `while` loop is slow (convolutions on a CPU) the 
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, fields, replace
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias
 
 import equinox as eqx
 import jax
@@ -35,7 +34,8 @@ from ._checkpoints import checkpoints_in as checkpoints_in
 from ._devices import everyone, from_all, settled, splits_examples, to_all, writes
 from ._lanes import WINDOW, Lanes, Moving, Probe, Static, Still
 from ._lanes import PerSeed as PerSeed
-from ._strategy import DataParallel, Driver, Strategy, choose
+from ._rectangle import beginning, flat, gathered, grouped, precision
+from ._strategy import DataParallel, Driver, choose
 from .dynamics import AbstractDynamics
 from .problem import Problem
 
@@ -203,23 +203,21 @@ def simulate(
             raise ValueError(f"steps must be at least the {resume.step} taken by the resumed simulation, got {steps}")
 
     keys = _keys(seed, seeds, stream)
-    start = _starting_points(params, keys[:, 0], seeds, sizes) if resume is None else resume.params
+    if resume is None:
+        moving = beginning(params, keys[:, 0], seeds, sizes)
+    else:
+        # The host driver consumes what it is given; the caller's arrays stay the caller's.
+        moving = flat(Moving(resume.params, resume.state, resume.elapsed), sizes)
     numbers = frame = build = None
     if isinstance(dynamics, AbstractDynamics | PerSeed):
         numbers, frame = eqx.partition(dynamics, eqx.is_array_like)
         frame = frame.value if isinstance(frame, PerSeed) else frame
     else:
         build = dynamics
-    real = jnp.result_type(*jax.tree.leaves(start), jnp.bfloat16)
+    real = precision(moving.params)
     grid = np.meshgrid(*swept.values(), indexing="ij") if swept else []
     values = {name: jnp.asarray(axis.ravel(), real) for name, axis in zip(swept, grid, strict=True)}
     still = Still(problem, keys[:, 1], numbers, values)
-    if resume is None:
-        moving = _flat(Moving(start, None, jnp.zeros((seeds, *sizes), jnp.promote_types(real, jnp.float32))), sizes)
-    else:
-        moving = _flat(Moving(start, resume.state, resume.elapsed), sizes)
-    # The host driver consumes what it is given; the caller's arrays stay the caller's.
-    moving = jax.tree.map(jnp.copy, moving)
     static = Static(build, frame, tuple((probes or {}).items()))
     strategy = choose(driver, lanes, static, still, moving, seeds, data_parallel)
     mesh = strategy.mesh
@@ -227,7 +225,7 @@ def simulate(
     # How many devices share a batch decides the order of its sums, and so the last bits.
     sharing = mesh.size if mesh is not None and splits_examples(mesh) else None
     checkpoint = next_checkpoint(static._replace(mesh=None), sharing, still, moving, steps, stops, first, until)
-    groups = _groups(to_all(mesh, still), to_all(mesh, moving), strategy)
+    groups = grouped(to_all(mesh, still), to_all(mesh, moving), seeds, strategy.lanes, mesh)
     if resume is None:
         groups = [(held, _lanes.all_lanes(_lanes.begin, static, held, carried)) for held, carried in groups]
 
@@ -261,7 +259,7 @@ def simulate(
             end, due = _next_chunk(position, wanted, stops, each=until is not None)
             moved = [advance(static, held, carried, position, end, due, slots) for held, carried in groups]
             groups = [(held, carried) for (held, _), (carried, _) in zip(groups, moved, strict=True)]
-            records = jax.device_get(_joined([record for _, record in moved], seeds))
+            records = _joined(jax.device_get([record for _, record in moved]), seeds)
             position = end
             if listener is not None:
                 listener(position, steps, label)
@@ -283,8 +281,8 @@ def simulate(
         averages = None
     else:
         averages = [_lanes.all_lanes(_lanes.statistics, static, held, carried) for held, carried in groups]
-        averages = _unflat(from_all(mesh, _joined(averages, seeds)), sizes)
-    final = _unflat(from_all(mesh, _joined([carried for _, carried in groups], seeds)), sizes)
+        averages = from_all(mesh, gathered(averages, seeds, sizes))
+    final = from_all(mesh, gathered([carried for _, carried in groups], seeds, sizes))
     ends = final.params, averages
     data = _dataset(recorded, [s for s in stops if s <= position], ends, seed, seeds, swept, probes or {})
     if recorded and bool((data["time"] == data["time"][0]).all()):
@@ -341,67 +339,6 @@ def _check_names(probes: Mapping[str, Probe], swept: Mapping[str, tuple[float, .
                 replace(rule, **{name: value})  # a value that the dynamics refuses is refused before anything runs
 
 
-def _starting_points(params: Any, keys: np.ndarray, seeds: int, sizes: tuple[int, ...]) -> PyTree:
-    """Parameters with the leading axes (seed, *swept)."""
-    makes = callable(params) and not isinstance(params, eqx.Module)
-    per_seed = isinstance(params, PerSeed) or makes
-    if isinstance(params, PerSeed):
-        params = params.value
-    elif makes:
-        params = jax.vmap(cast(Callable[..., PyTree], params))(jax.random.wrap_key_data(jnp.asarray(keys)))
-    for leaf in jax.tree.leaves(params):
-        if not (eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)):
-            raise ValueError(
-                f"parameters must be a pytree of floating arrays, found {_kind(leaf)}: split a module with "
-                "equinox.partition(module, equinox.is_inexact_array) and let predict combine its parts"
-            )
-        if per_seed and jnp.shape(leaf)[:1] != (seeds,):
-            raise ValueError(f"PerSeed parameters need a leading axis of {seeds} seeds, got shape {jnp.shape(leaf)}")
-
-    def spread(leaf: Any) -> Array:
-        own = jnp.shape(leaf)[1:] if per_seed else jnp.shape(leaf)
-        # A weak type (that of `jnp.full(8, 0.1)`) would let the loop's carry change its precision.
-        leaf = jnp.asarray(leaf, jnp.result_type(leaf))
-        leaf = jnp.reshape(leaf, (seeds if per_seed else 1, *[1] * len(sizes), *own))
-        return jnp.broadcast_to(leaf, (seeds, *sizes, *own))
-
-    return jax.tree.map(spread, params)
-
-
-def _kind(leaf: Any) -> str:
-    return f"{jnp.result_type(leaf)} numbers" if eqx.is_array_like(leaf) else type(leaf).__name__
-
-
-def _flat(moving: Moving, sizes: tuple[int, ...]) -> Moving:
-    """Leading axes (seed, *swept) -> (seed, lane)."""
-    lanes = math.prod(sizes)
-    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], lanes, *leaf.shape[1 + len(sizes) :]), moving)
-
-
-def _unflat(tree: PyTree, sizes: tuple[int, ...]) -> PyTree:
-    """Leading axes (seed, lane) -> (seed, *swept)."""
-    return jax.tree.map(lambda leaf: leaf.reshape(leaf.shape[0], *sizes, *leaf.shape[2:]), tree)
-
-
-def _groups(still: Still, moving: Moving, strategy: Strategy) -> list[tuple[Still, Moving]]:
-    """The seeds in groups that advance together: one by one for "loop", else all, filled up to divide the mesh."""
-    seeds = still.key.shape[0]
-
-    def own(part: Any, index: np.ndarray) -> Any:
-        return jax.tree.map(lambda leaf: leaf[index], part) if isinstance(part, PerSeed) else part
-
-    def pick(index: np.ndarray) -> tuple[Still, Moving]:
-        problem, dynamics = own(still.problem, index), own(still.dynamics, index)
-        held = still._replace(problem=problem, dynamics=dynamics, key=still.key[index])
-        return held, jax.tree.map(lambda leaf: leaf[index], moving)
-
-    if strategy.lanes == "loop":
-        return [pick(np.array([i])) for i in range(seeds)]
-    devices = 1 if strategy.mesh is None else strategy.mesh.size
-    filled = -(-seeds // devices) * devices
-    return [(still, moving)] if filled == seeds else [pick(np.minimum(np.arange(filled), seeds - 1))]
-
-
 # --- the loop ---------------------------------------------------------------------------------------------------------
 
 
@@ -443,11 +380,9 @@ def _advance_by_steps(
     return moving, jax.tree.map(lambda *slot: jnp.stack(slot, axis=2), *records) if records else {}
 
 
-def _joined(groups: list[PyTree], seeds: int) -> PyTree:
-    """The groups' seeds in one leading axis, without the repeated ones."""
-    if len(groups) == 1:
-        return jax.tree.map(lambda leaf: leaf[:seeds], groups[0])
-    return jax.tree.map(lambda *leaves: jnp.concatenate(leaves), *groups)
+def _joined(groups: list[dict[str, np.ndarray]], seeds: int) -> dict[str, np.ndarray]:
+    """The groups' records with all seeds in the leading axis, without the repeated ones."""
+    return {name: np.concatenate([group[name] for group in groups])[:seeds] for name in groups[0]}
 
 
 # --- after the loop ---------------------------------------------------------------------------------------------------

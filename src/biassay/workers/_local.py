@@ -18,6 +18,7 @@ from ._pool import Death
 
 _POLL_SECONDS = 0.5
 _GOODBYE_SECONDS = 5.0
+_GLANCE_SECONDS = 0.01
 _FILES_EACH = 16
 """A worker costs its parent so many open files at most: pipes, and what waits for it."""
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
@@ -91,8 +92,11 @@ class _OneProcess(ProcessPoolExecutor):
     def ending(self) -> str:
         """How the process ended, in words."""
         process = self._context.started[0]
-        process.join(_GOODBYE_SECONDS)
-        code = process.exitcode
+        last = time.monotonic() + _GOODBYE_SECONDS
+        # The pool waits for the process as well. For a moment only the thread that was first has its exit code, and
+        # `join` in the other returns without one.
+        while (code := process.exitcode) is None and time.monotonic() < last:
+            time.sleep(_GLANCE_SECONDS)
         if code is None:
             return "lost"
         if code >= 0:

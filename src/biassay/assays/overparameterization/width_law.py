@@ -93,7 +93,7 @@ def lanes(labels: Labels, starts: list[int], widths: tuple[int, ...], lrs: tuple
     """`starts` names the seed of each data set's networks."""
     d, shape = labels.x.shape[2], (len(lrs), len(starts), len(widths))
     made = [masked_network(s, d, m, max(widths)) for s in starts for m in widths]
-    params = jax.tree.map(lambda *leaves: jnp.tile(jnp.stack(leaves), (len(lrs), *[1] * leaves[0].ndim)), *made)
+    params = jax.tree.map(lambda *leaves: jnp.asarray(np.tile(leaves, (len(lrs), *[1] * leaves[0].ndim))), *made)
     row = np.broadcast_to(np.arange(len(starts))[None, :, None], shape).ravel()
     problem = Problem(mlp.predict_scalar, jnp.asarray(labels.x[row]), jnp.asarray(labels.y[row]), squared_error)
     lr = np.broadcast_to(np.asarray(lrs)[:, None, None], shape).ravel()
