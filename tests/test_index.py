@@ -28,11 +28,8 @@ def folder(tmp_path: Path) -> Path:
 
 def from_files(folder: Path) -> list[StoredRun]:
     """What a listing without any index says."""
-    alone = Index(folder, few=10**9)
-    found = [index_module.read_entry(folder, file.name) for file in alone.files()]
-    entries = {entry.name: entry for entry in found if entry is not None}
-    known = index_module._Known(dict(entries), {name: entry.config for name, entry in entries.items()})
-    return index_module._rows(folder, alone.files(), known, None)
+    files = Index(folder).files()
+    return index_module._rows(folder, index_module.from_files(folder, files), None)
 
 
 def listed(folder: Path) -> list[StoredRun]:

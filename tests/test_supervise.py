@@ -16,6 +16,7 @@ from functools import partial
 from multiprocessing import get_context
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import dask.config
@@ -192,7 +193,7 @@ def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, 
         )
         cluster.scale(2)
         client: Any = distributed.Client(cluster, set_as_default=False)
-        workers = _dask.DaskWorkers(client, cluster, 2, cluster.close)
+        workers = _dask.DaskWorkers(client, cluster, 2, close=cluster.close)
         try:
             until(lambda: workers.slots() == 2)
             time.sleep(1)  # it is noted which jobs have joined
@@ -203,6 +204,36 @@ def test_a_job_that_has_ended_is_started_again(monkeypatch: pytest.MonkeyPatch, 
             until(lambda: workers.slots() == 2)
         finally:
             workers.close()
+
+
+class QueuedJobs:
+    """A cluster of jobs 0 and 1, numbered 10 and 11, whose workers never join; `given_up` is who was given up."""
+
+    scheduler_info: dict[str, Any] = {"workers": {}}  # noqa: RUF012
+
+    def __init__(self) -> None:
+        self.worker_spec = self.workers = {job: SimpleNamespace(job_id=f"1{job}") for job in (0, 1)}
+        self.given_up: list[int] = []
+        self.loop = SimpleNamespace(add_callback=lambda give_up, job: self.given_up.append(job))
+
+    def scale(self, jobs: int) -> None:
+        assert jobs == 2
+
+
+@pytest.mark.parametrize(("queue", "given_up"), [({"11"}, [0, 0, 0]), ({"10", "11"}, []), (None, [])])
+def test_a_job_that_ends_before_its_worker_joins_is_given_up(
+    monkeypatch: pytest.MonkeyPatch, queue: set[str] | None, given_up: list[int]
+) -> None:
+    monkeypatch.setattr(_dask, "_LOOK_SECONDS", 0.0)
+    monkeypatch.setattr(_dask, "_RENEW_SECONDS", 0.0)
+    cluster = QueuedJobs()
+    workers = _dask.DaskWorkers(Client(), cluster, 2, lambda: queue)
+    for _ in range(7):  # two looks for each
+        assert workers.slots() == 0
+    assert cluster.given_up == given_up
+    if given_up:
+        with pytest.raises(WorkerError, match="4 jobs ended before a worker joined"):
+            workers.slots()
 
 
 def test_too_many_workers_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -201,18 +201,24 @@ FAKE_SBATCH = """#!/bin/sh
 # Slurm in two lines: a copy of the job's script runs here, at once.
 cp "$1" "job-$$.sh"
 setsid sh "job-$$.sh" > "job-$$.log" 2>&1 < /dev/null &
+echo $! >> submitted
 echo "Submitted batch job $!"
+"""
+FAKE_SQUEUE = """#!/bin/sh
+for job in $(cat submitted); do kill -0 "$job" 2> /dev/null && echo "$job"; done
+true
 """
 FAKE_SCANCEL = """#!/bin/sh
 for job in "$@"; do kill -- "-$job" 2> /dev/null; done
 """
 
 
-def with_slurm(folder: Path) -> dict[str, str]:
-    """An environment in which jobs can be submitted."""
+def with_slurm(folder: Path, broken: str = "false") -> dict[str, str]:
+    """An environment in which jobs can be submitted; one for which the shell finds `broken` true ends at once."""
     tools = folder / "tools"
     tools.mkdir()
-    for name, text in (("sbatch", FAKE_SBATCH), ("scancel", FAKE_SCANCEL)):
+    submit = FAKE_SBATCH.replace("setsid", f"{broken} && echo exit 1 > job-$$.sh\nsetsid")
+    for name, text in (("sbatch", submit), ("scancel", FAKE_SCANCEL), ("squeue", FAKE_SQUEUE)):
         (tools / name).write_text(text)
         (tools / name).chmod(0o755)
     return {**os.environ, "PYTHONPATH": str(TESTS), "PATH": f"{tools}:{os.environ['PATH']}"}
@@ -253,6 +259,24 @@ def test_a_slurm_job_that_ends_too_early_is_submitted_again(tmp_path: Path, work
         driver.terminate()
     assert len(store.paths()) == 12
     assert not private.exists()
+
+
+@pytest.mark.nightly
+def test_a_slurm_job_that_ends_before_its_worker_joins_is_submitted_again(tmp_path: Path, workplace: Path) -> None:
+    asked = {
+        "grid": {"n": list(range(4))}, "out": str(tmp_path / "out"), "on": "slurm", "workers": 1,
+        "marks": str(workplace), "job": {"interface": "lo", "memory": "1GB"},
+    }  # fmt: skip
+    hasty = f"from biassay.workers import _dask; _dask._RENEW_SECONDS = 2\n{LAUNCH}"
+    for broken, code, stored in (("[ ! -e submitted ]", 0, 4), ("true", 1, 0)):
+        folder = tmp_path / str(code)
+        folder.mkdir()
+        asked["out"] = str(folder / "out")
+        driver = [sys.executable, "-c", hasty, json.dumps(asked)]
+        ended = subprocess.run(driver, env=with_slurm(folder, broken), cwd=folder, capture_output=True, timeout=120)
+        assert ended.returncode == code
+        assert len(Store(folder / "out" / "store").paths()) == stored
+    assert b"WorkerError: 2 jobs ended before a worker joined: their logs (slurm-*.out) say why" in ended.stderr
 
 
 class _Reading(threading.Thread):

@@ -4,11 +4,12 @@ An executor of `concurrent.futures` is asked to compute; `supervise` keeps it bu
 from its innocent neighbours, and replaces what broke. Nothing here knows what is computed.
 """
 
-from ._dask import dask_workers, slurm_workers
+from ._dask import dask_workers
 from ._items import Answer, Failed, Finished, failure
 from ._local import LocalWorkers, cores
 from ._packing import Packing, remaining
 from ._pool import Death, WorkerError, Workers
+from ._slurm import slurm_workers
 from ._supervise import supervise
 
 __all__ = [
