@@ -181,7 +181,7 @@ def test_a_harmed_index_never_gives_another_answer(folder: Path, how: str, monke
 
 def test_without_the_checksums_a_changed_value_would_be_believed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(index_module, "_crc", lambda row: 0)
+    monkeypatch.setattr(index_module, "_checksum", lambda rows: 0)
     listed(folder)
     HARMS["wrong values"](folder)
     assert {row.config["eta"] for row in listed(folder)} == {7}

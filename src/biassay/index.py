@@ -17,11 +17,12 @@ import os
 import sqlite3
 import stat
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from operator import itemgetter
+from itertools import repeat
+from operator import eq, itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from ._entries import Entry, named, read_entry, read_record, stamp
 from ._layout import reason
@@ -33,16 +34,17 @@ _FEW = 200  # files of a store without an index
 _OURS = 0x62696173  # "bias": SQLite's application_id
 _MAGIC = b"SQLite format 3\0"
 _HEAD = 72  # so many bytes of a database end with its application_id
-_VERSION = 1
+_VERSION = 2
 _PATIENCE = 2.0  # seconds to wait for another process that writes to the index
 _TABLES = {
     "runs": "name TEXT PRIMARY KEY, stamp INTEGER, profile TEXT, code TEXT, seeds INTEGER, seed INTEGER, seconds REAL,"
-    " started TEXT, changed TEXT, problem TEXT, crc INTEGER",
-    "configs": "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT, crc INTEGER",
+    " started TEXT, changed TEXT, problem TEXT",
+    "configs": "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT",
 }
+"""Beside them `checksums` has one of each: SQLite does not notice a changed byte within a value."""
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
-_CODE = Entry._fields.index("code")
 _OF_A_RUN = slice(2, Entry._fields.index("config"))
+_CODE = Entry._fields[_OF_A_RUN].index("code")
 _NETWORKED = (
     "nfs",
     "cifs",
@@ -58,6 +60,9 @@ _NETWORKED = (
     "pvfs",
     "panfs",
 )
+
+
+Row: TypeAlias = tuple[Any, ...]
 
 
 class File(NamedTuple):
@@ -158,7 +163,7 @@ class Index:
                     if name.endswith(".nc") and not name.startswith(".") and name.isprintable():
                         try:
                             status = entry.stat()
-                            found.append(File._make((name, status.st_size, status.st_mtime_ns, stamp(status))))
+                            found.append(File(name, status.st_size, status.st_mtime_ns, stamp(status)))
                         except OSError:  # gone by now, or a link to nowhere
                             if entry.is_symlink():
                                 found.append(File(name, 0, 0, 0))
@@ -183,10 +188,8 @@ class Index:
             files = self.files()
             known = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
             if known is None:
-                read = (read_entry(self.folder, file.name) for file in files)
-                entries: dict[str, Any] = {entry.name: entry for entry in read if entry is not None}
-                known = _Known(entries, {name: entry.config for name, entry in entries.items()})
-            return _rows(self.folder, files, known, today)
+                known = from_files(self.folder, files)
+            return _rows(self.folder, known, today)
 
     def remove(self) -> None:
         """Removes the index, unless it is not ours; the next listing makes it again from the files."""
@@ -209,7 +212,7 @@ class Index:
             return False
         return head[: len(_MAGIC)] == _MAGIC and head[_HEAD - 4 :] == _OURS.to_bytes(4, "big")
 
-    def _from_index(self, files: list[File], configs: bool) -> _Known | None:
+    def _from_index(self, files: list[File], configs: bool) -> list[Known] | None:
         """What is known with the help of the index, which is brought up to date; None where it cannot help."""
         for attempt in range(2):
             try:
@@ -230,7 +233,7 @@ class Index:
                 raise _UnusableError
         database = sqlite3.connect(self.path, timeout=_PATIENCE, isolation_level=None)
         try:
-            # Nothing is lost with the index, so it need not wait for the disk; every row has a checksum.
+            # Nothing is lost with the index, so it need not wait for the disk; its tables have checksums.
             database.execute("PRAGMA synchronous=OFF")
             (ours,) = database.execute("PRAGMA application_id").fetchone()
             (version,) = database.execute("PRAGMA user_version").fetchone()
@@ -243,86 +246,106 @@ class Index:
             database.close()
 
 
-class _Known(NamedTuple):
-    """Name -> a tuple that begins as an `Entry` does, and name -> settings as JSON, where they are at hand."""
+class Known(NamedTuple):
+    """A file, a tuple that begins as its `Entry` does, and its settings as JSON where they are at hand."""
 
-    entries: dict[str, tuple[Any, ...]]
-    configs: dict[str, str]
-
-
-def _rows(
-    folder: Path, files: Iterable[File], known: _Known, today: Callable[[str], str | None] | None
-) -> list[StoredRun]:
-    codes: dict[str, str | None] = {}
-    rows = []
-    for name, size, used, _ in files:
-        entry = known.entries.get(name)
-        if entry is None:
-            continue
-        assay, key = named(name)
-        current = None
-        if today is not None:
-            if assay not in codes:
-                codes[assay] = today(assay)
-            current = entry[_CODE] == codes[assay]
-        values = folder, name, size, used, assay, key, *entry[_OF_A_RUN], current, known.configs.get(name)
-        rows.append(StoredRun._make(values))
-    return rows
+    file: File
+    entry: Row
+    config: str | None
 
 
-def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> _Known:
+def from_files(folder: Path, files: Iterable[File]) -> list[Known]:
+    """What the files themselves say."""
+    read = ((file, read_entry(folder, file.name)) for file in files)
+    return [Known(file, entry, entry.config) for file, entry in read if entry is not None]
+
+
+def _rows(folder: Path, known: Sequence[Known], today: Callable[[str], str | None] | None) -> list[StoredRun]:
+    """Column by column: run by run it would take twice as long."""
+    if not known:
+        return []
+    files, entries, configs = zip(*known, strict=True)
+    names, sizes, used, _ = zip(*files, strict=True)
+    columns = list(zip(*(entry[_OF_A_RUN] for entry in entries), strict=True))
+    taken, keys = zip(*map(named, names), strict=True)
+    current: Iterable[bool | None] = repeat(None, len(known))
+    if today is not None:
+        codes = {assay: today(assay) for assay in set(taken)}
+        current = map(eq, columns[_CODE], map(codes.__getitem__, taken))
+    values = zip(repeat(folder), names, sizes, used, taken, keys, *columns, current, configs, strict=False)
+    return list(map(StoredRun._make, values))
+
+
+def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> list[Known]:
     """From the index for the files that have not changed, else from the files, and noted."""
-    runs = {row[0]: row for row in database.execute("SELECT * FROM runs")}
-    settings = {row[0]: row for row in database.execute("SELECT * FROM configs")} if configs else {}
-    known = _Known({}, {})
-    read = []
-    for name, _, _, mark in files:
-        row = runs.pop(name, None)
-        if row is not None and row[1] == mark and row[-1] == _crc(row[:-1]):
-            if not configs:
-                known.entries[name] = row
-                continue
-            kept = settings.get(name)
-            if kept is not None and kept[1] == mark and kept[-1] == _crc(kept[:-1]):
-                known.entries[name], known.configs[name] = row, kept[2]
-                continue
+    with _transaction(database, "DEFERRED"):
+        runs = {row[0]: row for row in _table(database, "runs")}
+        settings = {row[0]: row for row in _table(database, "configs")} if configs else runs
+    known, read = [], []
+    for file in files:
+        name, _, _, mark = file
+        kept, row = settings.get(name), runs.pop(name, None)
+        if row is not None and kept is not None and row[1] == mark == kept[1]:
+            known.append(Known(file, row, kept[2] if configs else None))
+            continue
         entry = read_entry(folder, name)
         if entry is not None:
-            known.entries[name], known.configs[name] = entry, entry.config
+            known.append(Known(file, entry, entry.config))
             read.append(entry)
     if read or runs:
         try:
-            _keep(database, read, runs)
+            _keep(database, read, gone=runs)
         except sqlite3.OperationalError as error:
             if not getattr(error, "sqlite_errorname", "").startswith(_BUSY):
                 raise
     return known
 
 
+def _table(database: sqlite3.Connection, name: str) -> list[Row]:
+    """The rows of a table.
+
+    Raises:
+        sqlite3.DatabaseError: they are not what was written.
+    """
+    rows = database.execute(f"SELECT * FROM {name} ORDER BY name").fetchall()
+    (written,) = database.execute("SELECT crc FROM checksums WHERE name = ?", (name,)).fetchone() or (None,)
+    if written != _checksum(rows):
+        raise sqlite3.DatabaseError(f"the table {name} is damaged")
+    return rows
+
+
+def _checksum(rows: list[Row]) -> int:
+    return zlib.crc32(marshal.dumps(rows, 2))  # version 2 writes equal rows as equal bytes
+
+
 def _begin(database: sqlite3.Connection, journal: str) -> None:
     """The tables of a new index. A log beside the file (WAL) lets others read while one writes, on one machine only."""
     database.execute(f"PRAGMA journal_mode={journal}")
     with _transaction(database):
-        for table, columns in _TABLES.items():
+        for table, columns in {**_TABLES, "checksums": "name TEXT PRIMARY KEY, crc INTEGER"}.items():
             database.execute(f"DROP TABLE IF EXISTS {table}")
             database.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
+        database.executemany("INSERT INTO checksums VALUES (?,?)", [(table, _checksum([])) for table in _TABLES])
         database.execute(f"PRAGMA application_id={_OURS}")
         database.execute(f"PRAGMA user_version={_VERSION}")
 
 
 def _keep(database: sqlite3.Connection, read: Iterable[Entry], gone: Iterable[str]) -> None:
+    written = {"runs": [entry[:-1] for entry in read], "configs": [(e.name, e.stamp, e.config) for e in read]}
     with _transaction(database):
-        for table in _TABLES:
+        for table, rows in written.items():
+            _table(database, table)  # nothing is added to what is damaged
             database.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
-        runs = (entry[:-1] for entry in read)
-        database.executemany("INSERT OR REPLACE INTO runs VALUES (?,?,?,?,?,?,?,?,?,?,?)", map(_checked, runs))
-        settings = ((entry.name, entry.stamp, entry.config) for entry in read)
-        database.executemany("INSERT OR REPLACE INTO configs VALUES (?,?,?,?)", map(_checked, settings))
+            if rows:
+                marks = ",".join("?" * len(rows[0]))
+                database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
+            after = database.execute(f"SELECT * FROM {table} ORDER BY name").fetchall()
+            database.execute("UPDATE checksums SET crc = ? WHERE name = ?", (_checksum(after), table))
 
 
 @contextlib.contextmanager
-def _transaction(database: sqlite3.Connection) -> Iterator[None]:
-    database.execute("BEGIN IMMEDIATE")
+def _transaction(database: sqlite3.Connection, kind: str = "IMMEDIATE") -> Iterator[None]:
+    database.execute(f"BEGIN {kind}")
     try:
         yield
         database.execute("COMMIT")
@@ -330,15 +353,6 @@ def _transaction(database: sqlite3.Connection) -> Iterator[None]:
         with contextlib.suppress(sqlite3.Error):
             database.execute("ROLLBACK")
         raise
-
-
-def _checked(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    return *row, _crc(row)
-
-
-def _crc(row: tuple[Any, ...]) -> int:
-    # SQLite does not notice a changed byte within a value. Version 2 of marshal writes equal tuples as equal bytes.
-    return zlib.crc32(marshal.dumps(row, 2))
 
 
 @contextlib.contextmanager

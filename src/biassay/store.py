@@ -35,6 +35,7 @@ _ENGINE = (
     "problem.py",
     "_devices.py",
     "_lanes.py",
+    "_rectangle.py",
     "_strategy.py",
     "simulation.py",
     "_checkpoints.py",
