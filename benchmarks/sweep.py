@@ -160,7 +160,7 @@ def load(out: Path, repeats: int) -> dict[str, Any]:
 
 def read_records(out: Path, repeats: int) -> dict[str, Any]:
     store = out / "store"
-    names = [file.name for file in Index(store).files()[:1000]]
+    names = [name for name, *_ in Index(store).files()[:1000]]
     folder = out / "json"
     folder.mkdir()
     _, record = small(0)

@@ -29,7 +29,7 @@ def folder(tmp_path: Path) -> Path:
 def from_files(folder: Path) -> list[StoredRun]:
     """What a listing without any index says."""
     files = Index(folder).files()
-    return index_module._rows(folder, index_module.from_files(folder, files), None)
+    return index_module._rows(folder, files, index_module.from_files(folder, files), None)
 
 
 def listed(folder: Path) -> list[StoredRun]:
@@ -138,12 +138,12 @@ HARMS: dict[str, Callable[[Path], Callable[[], None] | None]] = {
     "no table": statement("DROP TABLE runs"),
     "other columns": statement("DROP TABLE configs; CREATE TABLE configs (name, b)"),
     "other version": statement("PRAGMA user_version=99"),
-    "wrong types": statement("UPDATE runs SET seeds='many', profile=NULL, code=x'00'; UPDATE configs SET config=7"),
-    "wrong values": statement("UPDATE runs SET changed='eta=7', seconds=0; UPDATE configs SET config='{\"eta\":7}'"),
-    "bytes that are no text": statement("UPDATE runs SET changed=CAST(x'ff' AS TEXT)"),
-    "swapped rows": statement("UPDATE runs SET stamp=(SELECT min(stamp) FROM runs)"),
+    "wrong types": statement("UPDATE runs SET entry=7; UPDATE configs SET stamp='many', config=x'00'"),
+    "wrong values": statement("UPDATE configs SET config='{\"eta\":7}'"),
+    "bytes that are no text": statement("UPDATE runs SET entry=CAST(x'ff' AS TEXT)"),
+    "swapped rows": statement("UPDATE runs SET entry=(SELECT min(entry) FROM runs)"),
     "one row gone": statement("DELETE FROM runs WHERE name=(SELECT max(name) FROM runs)"),
-    "a row of nothing": statement("INSERT INTO runs (name, stamp) VALUES ('coins-none.nc', 3)"),
+    "a row of nothing": statement("INSERT INTO runs (name) VALUES ('coins-none.nc')"),
 }
 
 
@@ -181,7 +181,7 @@ def test_a_harmed_index_never_gives_another_answer(folder: Path, how: str, monke
 
 def test_without_the_checksums_a_changed_value_would_be_believed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(index_module, "_checksum", lambda rows: 0)
+    monkeypatch.setattr(index_module, "_checksum", lambda text: 0)
     listed(folder)
     HARMS["wrong values"](folder)
     assert {row.config["eta"] for row in listed(folder)} == {7}

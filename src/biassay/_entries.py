@@ -17,13 +17,15 @@ OTHER_LAYOUT = "another layout"
 class Entry(NamedTuple):
     """A file of a store.
 
-    name, stamp: the file's; the stamp changes when the file does. profile, code, seeds, seed, seconds, started: as in
-    its record. changed: the settings that differ from the profile's, as text. problem: why the file cannot be used, or
-    None. config: the settings as JSON.
+    name, stamp: the file's; the stamp changes when the file does. assay, key: from its name. profile, code, seeds,
+    seed, seconds, started: as in its record. changed: the settings that differ from the profile's, as text. problem:
+    why the file cannot be used, or None. config: the settings as JSON.
     """
 
     name: str
     stamp: int
+    assay: str
+    key: str
     profile: str = ""
     code: str = ""
     seeds: int | None = None
@@ -59,7 +61,7 @@ def read_entry(folder: Path, name: str) -> Entry | None:
         return _entry(name, mark, record, path)
     except StoreError as error:
         code = OTHER_LAYOUT if isinstance(error, OtherLayoutError) else ""
-        return Entry(name, mark, code=code, problem=str(error)) if os.path.lexists(path) else None
+        return Entry(name, mark, *named(name), code=code, problem=str(error)) if os.path.lexists(path) else None
 
 
 def read_record(path: Path) -> dict[str, Any]:
@@ -93,6 +95,8 @@ def _entry(name: str, mark: int, record: dict[str, Any], path: Path) -> Entry:
     return Entry(
         name=name,
         stamp=mark,
+        assay=record["assay"],
+        key=record["key"],
         profile=taken(record, "profile", str, absent=""),
         code=taken(record, "code", str, absent=""),
         seeds=taken(config, "seeds", int),

@@ -12,19 +12,16 @@ from __future__ import annotations
 import contextlib
 import gc
 import json
-import marshal
 import os
 import sqlite3
 import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import repeat
-from operator import eq, itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
-from ._entries import Entry, named, read_entry, read_record, stamp
+from ._entries import Entry, read_entry, read_record, stamp
 from ._layout import reason
 from .errors import StoreError
 
@@ -37,14 +34,15 @@ _HEAD = 72  # so many bytes of a database end with its application_id
 _VERSION = 2
 _PATIENCE = 2.0  # seconds to wait for another process that writes to the index
 _TABLES = {
-    "runs": "name TEXT PRIMARY KEY, stamp INTEGER, profile TEXT, code TEXT, seeds INTEGER, seed INTEGER, seconds REAL,"
-    " started TEXT, changed TEXT, problem TEXT",
-    "configs": "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT",
+    "runs": ("name TEXT PRIMARY KEY, entry TEXT", "entry"),
+    "configs": ("name TEXT PRIMARY KEY, stamp INTEGER, config TEXT", "name || stamp || config"),
 }
-"""Beside them `checksums` has one of each: SQLite does not notice a changed byte within a value."""
+"""Columns, and what the table has as one text. `entry` is an entry without its settings as JSON: all of them are read
+as one text, which is faster than by rows and columns. `checksums` has one of each text: SQLite does not notice a
+changed byte."""
 _BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
 _OF_A_RUN = slice(2, Entry._fields.index("config"))
-_CODE = Entry._fields[_OF_A_RUN].index("code")
+_ASSAY, _CODE = Entry._fields.index("assay"), Entry._fields.index("code")
 _NETWORKED = (
     "nfs",
     "cifs",
@@ -62,19 +60,12 @@ _NETWORKED = (
 )
 
 
-Row: TypeAlias = tuple[Any, ...]
+Row: TypeAlias = Sequence[Any]
 
 
-class File(NamedTuple):
-    """A file of the store as the folder shows it.
-
-    used: when it was written or read by a run, in ns since 1970; stamp: changes when the file does.
-    """
-
-    name: str
-    size: int
-    used: int
-    stamp: int
+File: TypeAlias = tuple[str, int, int, int]
+"""A file of the store as the folder shows it: name, size, when it was written or read by a run in ns since 1970, and a
+stamp that changes when the file does."""
 
 
 class StoredRun(NamedTuple):
@@ -154,7 +145,7 @@ class Index:
         Raises:
             StoreError: the folder cannot be read.
         """
-        found = []
+        found: list[File] = []
         try:
             with os.scandir(self.folder) as entries:
                 for entry in entries:
@@ -163,16 +154,15 @@ class Index:
                     if name.endswith(".nc") and not name.startswith(".") and name.isprintable():
                         try:
                             status = entry.stat()
-                            found.append(File(name, status.st_size, status.st_mtime_ns, stamp(status)))
+                            found.append((name, status.st_size, status.st_mtime_ns, stamp(status)))
                         except OSError:  # gone by now, or a link to nowhere
                             if entry.is_symlink():
-                                found.append(File(name, 0, 0, 0))
+                                found.append((name, 0, 0, 0))
         except FileNotFoundError:
             return []
         except OSError as error:
             raise StoreError(f"cannot read {self.folder}: {reason(error)}") from None
-        found.sort(key=itemgetter(0))
-        found.sort(key=itemgetter(2), reverse=True)  # files of the same time stay in the order of their names
+        found.sort(key=lambda file: (-file[2], file[0]))
         return found
 
     def rows(self, *, configs: bool = False, today: Callable[[str], str | None] | None = None) -> list[StoredRun]:
@@ -189,7 +179,7 @@ class Index:
             known = self._from_index(files, configs) if len(files) > self.few or os.path.lexists(self.path) else None
             if known is None:
                 known = from_files(self.folder, files)
-            return _rows(self.folder, known, today)
+            return _rows(self.folder, files, known, today)
 
     def remove(self) -> None:
         """Removes the index, unless it is not ours; the next listing makes it again from the files."""
@@ -212,7 +202,7 @@ class Index:
             return False
         return head[: len(_MAGIC)] == _MAGIC and head[_HEAD - 4 :] == _OURS.to_bytes(4, "big")
 
-    def _from_index(self, files: list[File], configs: bool) -> list[Known] | None:
+    def _from_index(self, files: list[File], configs: bool) -> Known | None:
         """What is known with the help of the index, which is brought up to date; None where it cannot help."""
         for attempt in range(2):
             try:
@@ -247,50 +237,51 @@ class Index:
 
 
 class Known(NamedTuple):
-    """A file, a tuple that begins as its `Entry` does, and its settings as JSON where they are at hand."""
+    """For every file a sequence that begins as its `Entry` does, None where there is no file by now, and its settings
+    as JSON where they are at hand."""
 
-    file: File
-    entry: Row
-    config: str | None
+    entries: list[Row | None]
+    configs: list[str | None]
 
 
-def from_files(folder: Path, files: Iterable[File]) -> list[Known]:
+def from_files(folder: Path, files: Iterable[File]) -> Known:
     """What the files themselves say."""
-    read = ((file, read_entry(folder, file.name)) for file in files)
-    return [Known(file, entry, entry.config) for file, entry in read if entry is not None]
+    entries = [read_entry(folder, name) for name, *_ in files]
+    return Known([*entries], [entry and entry.config for entry in entries])
 
 
-def _rows(folder: Path, known: Sequence[Known], today: Callable[[str], str | None] | None) -> list[StoredRun]:
-    """Column by column: run by run it would take twice as long."""
-    if not known:
-        return []
-    files, entries, configs = zip(*known, strict=True)
-    names, sizes, used, _ = zip(*files, strict=True)
-    columns = list(zip(*(entry[_OF_A_RUN] for entry in entries), strict=True))
-    taken, keys = zip(*map(named, names), strict=True)
-    current: Iterable[bool | None] = repeat(None, len(known))
-    if today is not None:
-        codes = {assay: today(assay) for assay in set(taken)}
-        current = map(eq, columns[_CODE], map(codes.__getitem__, taken))
-    values = zip(repeat(folder), names, sizes, used, taken, keys, *columns, current, configs, strict=False)
-    return list(map(StoredRun._make, values))
+def _rows(
+    folder: Path, files: Iterable[File], known: Known, today: Callable[[str], str | None] | None
+) -> list[StoredRun]:
+    assays = {entry[_ASSAY] for entry in known.entries if entry is not None}
+    codes = {assay: today(assay) for assay in assays} if today else {}
+    make = StoredRun._make
+    return [
+        make((folder, name, size, used, *entry[_OF_A_RUN], today and entry[_CODE] == codes[entry[_ASSAY]], config))
+        for (name, size, used, _), entry, config in zip(files, *known, strict=True)
+        if entry is not None
+    ]
 
 
-def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> list[Known]:
+def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> Known:
     """From the index for the files that have not changed, else from the files, and noted."""
     with _transaction(database, "DEFERRED"):
-        runs = {row[0]: row for row in _table(database, "runs")}
-        settings = {row[0]: row for row in _table(database, "configs")} if configs else runs
-    known, read = [], []
-    for file in files:
-        name, _, _, mark = file
+        runs: dict[str, Row] = {row[0]: row for row in json.loads(f"[{_checked(database, 'runs')}]")}
+        settings = runs
+        if configs:
+            _checked(database, "configs")
+            settings = {row[0]: row for row in database.execute("SELECT * FROM configs")}
+    known, read = Known([], []), []
+    for name, _, _, mark in files:
         kept, row = settings.get(name), runs.pop(name, None)
         if row is not None and kept is not None and row[1] == mark == kept[1]:
-            known.append(Known(file, row, kept[2] if configs else None))
+            known.entries.append(row)
+            known.configs.append(kept[2] if configs else None)
             continue
         entry = read_entry(folder, name)
+        known.entries.append(entry)
+        known.configs.append(entry and entry.config)
         if entry is not None:
-            known.append(Known(file, entry, entry.config))
             read.append(entry)
     if read or runs:
         try:
@@ -301,46 +292,54 @@ def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File],
     return known
 
 
-def _table(database: sqlite3.Connection, name: str) -> list[Row]:
-    """The rows of a table.
+def _checked(database: sqlite3.Connection, table: str) -> str:
+    """A table as one text.
 
     Raises:
-        sqlite3.DatabaseError: they are not what was written.
+        sqlite3.DatabaseError: it is not what was written.
     """
-    rows = database.execute(f"SELECT * FROM {name} ORDER BY name").fetchall()
-    (written,) = database.execute("SELECT crc FROM checksums WHERE name = ?", (name,)).fetchone() or (None,)
-    if written != _checksum(rows):
-        raise sqlite3.DatabaseError(f"the table {name} is damaged")
-    return rows
+    text = _text(database, table)
+    written = database.execute("SELECT crc FROM checksums WHERE name = ?", (table,)).fetchone()
+    if written != (_checksum(text),):
+        raise sqlite3.DatabaseError(f"the table {table} is damaged")
+    return text
 
 
-def _checksum(rows: list[Row]) -> int:
-    return zlib.crc32(marshal.dumps(rows, 2))  # version 2 writes equal rows as equal bytes
+def _text(database: sqlite3.Connection, table: str) -> str:
+    row = f"SELECT {_TABLES[table][1]} AS row FROM {table} ORDER BY name"
+    (text,) = database.execute(f"SELECT group_concat(row) FROM ({row})").fetchone()
+    return text or ""
+
+
+def _checksum(text: str) -> int:
+    return zlib.crc32(text.encode())
 
 
 def _begin(database: sqlite3.Connection, journal: str) -> None:
     """The tables of a new index. A log beside the file (WAL) lets others read while one writes, on one machine only."""
     database.execute(f"PRAGMA journal_mode={journal}")
     with _transaction(database):
-        for table, columns in {**_TABLES, "checksums": "name TEXT PRIMARY KEY, crc INTEGER"}.items():
+        for table, (columns, _) in {**_TABLES, "checksums": ("name TEXT PRIMARY KEY, crc INTEGER", "")}.items():
             database.execute(f"DROP TABLE IF EXISTS {table}")
             database.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
-        database.executemany("INSERT INTO checksums VALUES (?,?)", [(table, _checksum([])) for table in _TABLES])
+        database.executemany("INSERT INTO checksums VALUES (?,?)", [(table, _checksum("")) for table in _TABLES])
         database.execute(f"PRAGMA application_id={_OURS}")
         database.execute(f"PRAGMA user_version={_VERSION}")
 
 
 def _keep(database: sqlite3.Connection, read: Iterable[Entry], gone: Iterable[str]) -> None:
-    written = {"runs": [entry[:-1] for entry in read], "configs": [(e.name, e.stamp, e.config) for e in read]}
+    rows = {
+        "runs": [(entry.name, json.dumps(entry[:-1])) for entry in read],
+        "configs": [(entry.name, entry.stamp, entry.config) for entry in read],
+    }
     with _transaction(database):
-        for table, rows in written.items():
-            _table(database, table)  # nothing is added to what is damaged
+        for table in _TABLES:
+            _checked(database, table)  # nothing is added to what is damaged
             database.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
-            if rows:
-                marks = ",".join("?" * len(rows[0]))
-                database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows)
-            after = database.execute(f"SELECT * FROM {table} ORDER BY name").fetchall()
-            database.execute("UPDATE checksums SET crc = ? WHERE name = ?", (_checksum(after), table))
+            marks = "?,?" if table == "runs" else "?,?,?"
+            database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows[table])
+            crc = _checksum(_text(database, table))
+            database.execute("UPDATE checksums SET crc = ? WHERE name = ?", (crc, table))
 
 
 @contextlib.contextmanager

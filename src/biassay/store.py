@@ -152,7 +152,7 @@ class Store:
 
     def paths(self) -> tuple[Path, ...]:
         """The files of the store, the one used last first."""
-        return tuple(self.folder / file.name for file in Index(self.folder).files())
+        return tuple(self.folder / name for name, *_ in Index(self.folder).files())
 
     def write(self, assay: str, key: str, data: xr.Dataset, record: Mapping[str, Any]) -> Path:
         """Publishes data and record as one file, and removes what killed processes left behind.
