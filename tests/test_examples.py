@@ -22,6 +22,7 @@ def test_sign_momentum_leaves_the_span() -> None:
     assert "leaves-span: holds" in output(EXAMPLES / "add_your_own.py")
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("direction", ["v / jnp.linalg.norm(v)"])
 def test_the_exercise_turns_the_verdict(direction: str, tmp_path: Path) -> None:
     source = (EXAMPLES / "add_your_own.py").read_text("utf-8")
@@ -67,9 +68,21 @@ def test_weight_normalization_finds_the_sparse_vector() -> None:
     assert errors["weight normalization"] < 1e-2 < 0.1 < errors["plain"]
 
 
+@pytest.mark.nightly
 def test_a_sparse_network_is_nearly_as_good_as_a_dense_one() -> None:
     told = runpy.run_path(str(EXAMPLES / "sparse_training.py"))
     assert told["zeros"]["dense"] == 0
     assert told["zeros"]["sparse"] > 0.8
     assert told["accuracy"]["sparse"] > told["accuracy"]["dense"] - 0.06
     assert not any((leaf == 0).any() for leaf in jax.tree.leaves(told["weights"]) if leaf.ndim == 2)
+
+
+@pytest.mark.nightly
+def test_a_neuron_with_parameters_to_spare_stays_within_the_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    result = runpy.run_path(str(EXAMPLES / "sweep.py"))["result"]
+    assert not result.failures
+    assert set(result.verdicts.outcome.sel(claim="norm-at-most-twice").values) == {"holds"}
+    assert len(list((tmp_path / "biassay-out" / "store").glob("relu-neuron-*.nc"))) == 3

@@ -69,7 +69,15 @@ def furthest(a, b):
 SGD = ba.SGD(0.05, batch_size=4, momentum=0.9)
 
 
-@pytest.mark.parametrize("record", [1, 7, [0, 1, 2, 1023, 1024, 1025, STEPS], list(range(0, STEPS, 3))])
+@pytest.mark.parametrize(
+    "record",
+    [
+        pytest.param(1, marks=pytest.mark.nightly),
+        7,
+        [0, 1, 2, 1023, 1024, 1025, STEPS],
+        pytest.param(list(range(0, STEPS, 3)), marks=pytest.mark.nightly),
+    ],
+)
 def test_recording_changes_no_bit(record):
     plain = ba.simulate(classification(), SGD, mlp_start, steps=STEPS, seeds=2, record=[0])
     other = ba.simulate(classification(), SGD, mlp_start, steps=STEPS, seeds=2, record=record, probes={"risk": risk})

@@ -157,7 +157,7 @@ def test_repeated_examples_cost_rank_and_nothing_else():
 # --- verdicts ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("method", ["dense", "matrix-free"])
+@pytest.mark.parametrize("method", ["dense", pytest.param("matrix-free", marks=pytest.mark.nightly)])
 def test_the_drift_is_that_of_the_reference(method):
     """By an independent path through `references`."""
     for problem, params in (draw_two_outputs(SEED), draw(SEED)):
@@ -378,6 +378,7 @@ def test_the_limit_counts_directions_that_the_drift_has_no_share_in():
     assert met.largest < 3, "what the projection alone meets"
 
 
+@pytest.mark.nightly
 def test_many_blocks_of_many_sizes_have_their_limit():
     """Two hundred examples, each with parameters of its own: J is block diagonal, its slopes 1 to 10."""
     slopes = jnp.geomspace(1, 10, 200)
@@ -452,6 +453,7 @@ def test_kinks_are_seen_whatever_makes_them():
     assert max(kinks(steep, params, (1e-9, 1e-3))) < 1e-4
 
 
+@pytest.mark.nightly
 def test_a_large_relu_network_in_single_precision_is_told_but_not_refused():
     """Of its pre-activations some lie within rounding of 0 by chance."""
     problem, params = draw(SEED, n=300, d=20, m=300, predict=RELU, dtype=np.float32)

@@ -171,7 +171,7 @@ def dark_set(copies=6, fraction=0.25):
     return items, jax.random.randint(jax.random.key(2), (len(items),), 0, 3)
 
 
-@pytest.mark.parametrize("together", [14, 1024])
+@pytest.mark.parametrize("together", [pytest.param(14, marks=pytest.mark.nightly), 1024])
 def test_what_is_attainable_is_found_without_the_whole_set(monkeypatch, together):
     items, labels = dark_set()
     whole = confusion.attainable_accuracy(items[:], labels)
@@ -253,7 +253,7 @@ def test_the_control_has_the_true_label_of_every_copy_and_the_epochs_of_the_adve
     assert (random != true).any()
 
 
-@pytest.mark.parametrize("checks", [1, 2])
+@pytest.mark.parametrize("checks", [pytest.param(1, marks=pytest.mark.nightly), 2])
 def test_pre_training_of_the_control_is_as_long_as_that_on_random_labels(checks):
     """It goes on where its own labels are fitted: here they are at every check."""
     s = study(image_fit=1e-9)

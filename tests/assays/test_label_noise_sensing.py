@@ -233,6 +233,7 @@ def test_config_errors(change, words):
 # --- the large problem and the pictures -------------------------------------------------------------------------------
 
 
+@pytest.mark.nightly
 def test_the_large_problem_runs_in_single_precision(data):
     config = Config(
         seed=10_000,

@@ -151,6 +151,7 @@ def test_a_kernel_is_the_matrix_of_its_filters():
     assert float(numerical_rank(alike, 1e-6)) == 1
 
 
+@pytest.mark.nightly
 def test_a_batch_s_gradient_has_at_most_m_b_terms_with_batch_normalisation_too(x64):
     """In double precision: rank at most m B in every layer. Where the layer is larger than that every term counts in
     evaluation mode; in training mode one fewer, as what comes back through a batch norm sums to zero."""

@@ -101,6 +101,7 @@ def test_the_panel_takes_a_dynamics_and_vectors():
     assert panel.attrs["optimizer"] == "SignDescent"
 
 
+@pytest.mark.nightly
 def test_a_batch_of_one_is_another_optimizer():
     options = {"loss": "logistic", "steps": 20_000, "seeds": 2, "seed": 10_000, "n": 5, "d": 12}
     adam = optax.adam(2e-3, eps=0.0)

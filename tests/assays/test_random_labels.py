@@ -445,6 +445,7 @@ def cifar_run(cifar_folder):
     return _study(cifar_folder)
 
 
+@pytest.mark.nightly
 def test_cifar_runs_from_the_archive_to_the_dataset(cifar_run):
     names = ["p = 0", "p = 1", "p = 0, weight decay", "p = 1, weight decay", "shuffled", "random-pixels", "gaussian"]
     assert cifar_run.cifar_setting.values.tolist() == names
@@ -511,6 +512,7 @@ def test_batch_statistics_are_carried_to_the_checks():
     assert (abs(ends[0][1:] / ends[1][1:] - 1) > 0.05).all()
 
 
+@pytest.mark.nightly
 def test_the_curves_of_cifar_go_on_to_the_last_fit(cifar_run):
     """Two seeds: one has no checks after the first."""
     both = xr.concat([cifar_run, cifar_run.assign_coords(cifar_seed=[10_001])], "cifar_seed", data_vars="minimal")
@@ -558,6 +560,7 @@ def test_cifar_that_is_not_there_is_told_in_one_line_before_anything_is_trained(
     assert "\n" not in str(error.value)
 
 
+@pytest.mark.nightly
 def test_a_run_with_cifar_holds_all_three_studies(cifar_run, monkeypatch):
     """`run` puts the studies together and describes every variable, those of CIFAR-10 too."""
     both = small_run("random-labels").drop_attrs()

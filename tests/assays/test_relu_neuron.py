@@ -68,6 +68,7 @@ def test_the_flow_ends_where_the_matrix_exponential_says(data):
     assert np.abs(data["gd"] - data["exact"]).sel(entry=3).min() > 1e-4, "gradient descent is not the flow"
 
 
+@pytest.mark.nightly
 def test_the_ends_of_the_range_of_g_can_be_followed():
     config = dataclasses.replace(SMALL, g=G_RANGE)
     with jax.enable_x64(True):
@@ -96,6 +97,7 @@ def test_gradient_descent_tends_to_the_flow(data):
     assert ((ratio > 9) & (ratio < 11)).all()
 
 
+@pytest.mark.nightly
 @pytest.mark.usefixtures("x64")
 def test_any_g_and_larger_starts_and_a_tolerance_that_does_not_do():
     """Starts 1e-2 X^T y and 1e-3 (1, 1, 1), then small ones at far values of g, against the matrix exponential."""

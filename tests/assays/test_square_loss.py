@@ -55,7 +55,7 @@ def test_relu_is_homogeneous_in_every_layer_and_the_smooth_network_is_not():
 
 
 @pytest.mark.usefixtures("x64")
-@pytest.mark.parametrize("network", [relu_network, smooth_network])
+@pytest.mark.parametrize("network", [pytest.param(relu_network, marks=pytest.mark.nightly), smooth_network])
 def test_the_gradient_of_one_example_has_rank_one_in_every_layer_and_vanishes_at_zero(network):
     """What the argument on noise rests on, with four outputs and any activation; of two examples the rank is 2."""
     x, classes = draw_digits(10_000, (0, 1, 2, 3), 8)

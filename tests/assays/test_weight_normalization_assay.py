@@ -154,6 +154,7 @@ def test_the_other_limit_is_the_furthest_one():
     np.testing.assert_array_equal(furthest_limits(0 * x), 0 * x)
 
 
+@pytest.mark.nightly
 def test_flows_are_not_compared_where_all_limits_coincide():
     """From far beyond the threshold every arm ends at the solution of least norm, to 1e-3."""
     claim = dataclasses.replace(CLAIMS["flow-reaches-its-limit"], min_seeds=1)

@@ -69,6 +69,7 @@ def test_the_antisymmetric_start_computes_nothing_with_weights_as_large():
     np.testing.assert_array_equal(A.W[:32], B.W[:32])
 
 
+@pytest.mark.nightly
 def test_networks_side_by_side_learn_as_they_do_alone():
     """A step size as a factor on the loss is a step size; a neighbour, and neurons of zero weights, change nothing."""
     config = dataclasses.replace(SMALL, seeds=2, wide_seeds=2, matrix_seeds=2, convex_sets=2)

@@ -67,6 +67,7 @@ def test_it_is_the_limit_of_gradient_descent_at_equal_time():
     assert ((ratios > 1.9) & (ratios < 2.1)).all(), ratios
 
 
+@pytest.mark.nightly
 def test_save_points_change_nothing():
     problem = classifier(draw_generic(SEED, 1))
     even, _ = follow(problem, np.linspace(100, 1e4, 30), jnp.zeros(10))
@@ -91,6 +92,7 @@ def test_a_lane_without_save_points_or_solver_steps_diverges():
     assert ends == [False, True]
 
 
+@pytest.mark.nightly
 def test_save_points_may_be_a_list():
     problem = classifier(draw_generic(SEED, 1))
     run = ba.simulate(problem, LogTimeFlow([0.5, 1.0]), jnp.zeros(10), steps=2)
@@ -125,6 +127,7 @@ def test_the_direction_and_the_margin_come_in_at_one_over_log_t(laws):
     np.testing.assert_allclose(laws["direction_error"][:, -1], laws["predicted_error"][:, -1], rtol=1e-5)
 
 
+@pytest.mark.nightly
 def test_over_times_that_an_iteration_reaches_the_slope_is_not_one():
     short = flow_laws(draw_generic(SEED, 5), np.geomspace(1, np.log(1e6), 61))
     measured = slope(short["direction_error"], np.sqrt(np.log(1e6)))
@@ -144,6 +147,7 @@ def test_the_residual_tends_to_its_limit_and_not_to_another(laws):
     assert (at["shuffled_residual"] > 0.1).all()
 
 
+@pytest.mark.nightly
 def test_more_dimensions_than_points_obey_the_same_laws():
     wide = flow_laws(draw_wide(SEED, 1))
     assert -1.01 < slope(wide["direction_error"], 1e4)[0] < -0.99
@@ -173,7 +177,7 @@ def test_the_polynomial_tail_is_the_slope_of_its_loss():
 # --- the data ---------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("start", [None, np.array([[1.0, -0.5]])])
+@pytest.mark.parametrize("start", [None, pytest.param(np.array([[1.0, -0.5]]), marks=pytest.mark.nightly)])
 def test_a_symmetry_of_the_support_vectors_hides_the_law_from_any_start(start):
     """They span the plane, so that the limit of w - w_hat log t is the same from any start: parallel to w_hat."""
     law = flow_laws(draw_symmetric(SEED, 1), start=start)

@@ -27,7 +27,7 @@ def problem():
     return deep_linear.completion(OBSERVED, VALUES, (2, 2))
 
 
-@pytest.mark.parametrize(("layers", "width"), [(2, 2), (3, 2), (4, 5)])
+@pytest.mark.parametrize(("layers", "width"), [(2, 2), (3, 2), pytest.param(4, 5, marks=pytest.mark.nightly)])
 def test_prediction_and_rank_one_gradient(layers, width):
     given = problem()
     params = deep_linear.random(jax.random.key(layers), (2, 2), layers, width)

@@ -212,8 +212,14 @@ class Visit:
         return sum(map(int, re.findall(r"\d+", colour)[:3])) / 765
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize(
+    ("width", "scheme"),
+    [
+        (1280, "light"),
+        (390, "dark"),
+        *(pytest.param(*page, marks=pytest.mark.nightly) for page in [(1280, "dark"), (390, "light")]),
+    ],
+)
 def test_pages_are_quiet_and_as_wide_as_the_screen(browser: Browser, site: Path, scheme: str, width: int) -> None:
     for name in ("index.html", "rank-jumps.html"):
         visit = Visit(browser, site / name, width, scheme)
