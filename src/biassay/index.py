@@ -4,7 +4,7 @@ It is a cache, `index.sqlite` beside the runs. The folder is the truth: at every
 files are compared with the index, and what differs is read again from the files' ends. Files that come and go by hand,
 other writers, and an index that is missing, damaged, locked or in a folder that cannot be written make a listing
 slower, never wrong. A store of few runs has no index: reading their ends is as quick. Only a listing writes to it: to
-read the end of a file later costs a tenth of what a row would cost its writer, and writers may be many.
+read the end of a file later costs a small part of what a row would cost its writer, and writers may be many.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import stat
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -255,7 +256,7 @@ def _rows(
 ) -> list[StoredRun]:
     assays = {entry[_ASSAY] for entry in known.entries if entry is not None}
     codes = {assay: today(assay) for assay in assays} if today else {}
-    make = StoredRun._make
+    make = partial(tuple.__new__, StoredRun)  # as `StoredRun._make`, which counts the fields besides
     return [
         make((folder, name, size, used, *entry[_OF_A_RUN], today and entry[_CODE] == codes[entry[_ASSAY]], config))
         for (name, size, used, _), entry, config in zip(files, *known, strict=True)
