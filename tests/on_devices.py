@@ -93,6 +93,14 @@ def apart(seeds: int, **options: Any) -> ba.Simulation:
     return train(classification(), SGD, mlp_starts(seeds), seeds=seeds, **options)
 
 
+def swept(seeds: int) -> ba.Simulation:
+    """Every seed has data of its own."""
+    x = np.random.default_rng(4).normal(size=(seeds, 40, 6))
+    y = np.random.default_rng(5).integers(0, 3, (seeds, 40))
+    problem: Any = ba.PerSeed(ba.Problem(mlp, jnp.asarray(x), jnp.asarray(y), cross_entropy))
+    return train(problem, SGD, mlp_starts(seeds), seeds=seeds, sweep={"lr": (0.02, 0.05)})
+
+
 def together(dynamics: ba.AbstractDynamics, **options: Any) -> ba.Simulation:
     return train(classification(), dynamics, mlp_starts(2), seeds=2, data_parallel=True, **options)
 
@@ -105,6 +113,7 @@ def resumed(**options: Any) -> ba.Simulation:
 RUNS: dict[str, Callable[[], ba.Simulation]] = {
     # 2 seeds on each of 4 devices, on each of 3, on 2 of which one repeats one, on one; one on each of 3 devices.
     **{f"{n} seeds": partial(apart, n) for n in (8, 6, 5, 3)},
+    "5 swept seeds": partial(swept, 5),
     "mapped seeds": partial(apart, 3, lanes="map"),
     "sgd": partial(together, SGD),
     "adam": lambda: together(ba.Optax(optax.adam(1e-2), 8), lanes="vmap"),

@@ -319,7 +319,7 @@ def test_a_disk_that_fills_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
 # --- the process ------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, pytest.param(signal.SIGTERM, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_keeps_what_finished(tmp_path: Path, number: signal.Signals) -> None:
     process = launch(["run", "coins", "dice", "--set", "dice.pause=60", "--json", "run.json"], tmp_path)
     assert process.stderr is not None

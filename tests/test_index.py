@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,10 +182,29 @@ def test_a_harmed_index_never_gives_another_answer(folder: Path, how: str, monke
 
 def test_without_the_checksums_a_changed_value_would_be_believed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control of the test above."""
-    monkeypatch.setattr(index_module, "_checksum", lambda text: 0)
+    monkeypatch.setattr(index_module, "_checksum", lambda texts: 0)
     listed(folder)
     HARMS["wrong values"](folder)
     assert {row.config["eta"] for row in listed(folder)} == {7}
+
+
+def test_a_table_that_is_too_large_for_one_text_leaves_the_listing_to_the_files(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed(folder)
+    whole = from_files(folder)
+    connect = sqlite3.connect
+
+    def small(*args: Any, **options: Any) -> sqlite3.Connection:
+        database = connect(*args, **options)
+        database.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 500)
+        return database
+
+    monkeypatch.setattr(sqlite3, "connect", small)
+    read = reads(monkeypatch)
+    assert listed(folder) == whole
+    assert len(read) == len(whole)
+    assert (folder / NAME).exists()
 
 
 def test_any_changed_byte_of_the_index(folder: Path) -> None:

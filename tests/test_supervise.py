@@ -38,6 +38,7 @@ from biassay.workers import (
     Workers,
     _dask,
     _local,
+    _slurm,
     _supervise,
     dask_workers,
     remaining,
@@ -234,6 +235,23 @@ def test_a_job_that_ends_before_its_worker_joins_is_given_up(
     if given_up:
         with pytest.raises(WorkerError, match="4 jobs ended before a worker joined"):
             workers.slots()
+
+
+def test_the_queue_is_this_users_whatever_the_environment_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    squeue = tmp_path / "squeue"
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("LOGNAME", "someone-else")
+    monkeypatch.setenv("SQUEUE_STATES", "RUNNING")
+    for script, told in (
+        (f'[ "$SQUEUE_STATES" = "" ] && [ "$2" = --user={os.getuid()} ] && echo 10 && echo 11', {"10", "11"}),
+        ("true", set()),
+        ("echo 10; exit 1", None),
+    ):
+        squeue.write_text(f"#!/bin/sh\n{script}\n")
+        squeue.chmod(0o755)
+        assert _slurm.queued_jobs() == told
+    monkeypatch.setenv("PATH", "/nowhere")
+    assert _slurm.queued_jobs() is None
 
 
 def test_too_many_workers_are_one_line(monkeypatch: pytest.MonkeyPatch) -> None:

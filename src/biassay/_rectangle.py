@@ -1,6 +1,6 @@
 """The rectangle of lanes as arrays: leading axes (seed, *swept) outside, (seed, lane) inside, split among devices.
 
-Every function here is one compiled program for the whole pytree: leaf by leaf it would be hundreds of them.
+What touches every leaf is one compiled program, or a slice on the host: leaf by leaf it would be hundreds of programs.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ def beginning(params: Any, keys: np.ndarray, seeds: int, sizes: Sizes) -> Moving
         params = params.value
     elif makes:
         params = jax.vmap(cast(Callable[..., PyTree], params))(jax.random.wrap_key_data(jnp.asarray(keys)))
+    params = jax.tree.map(lambda leaf: jnp.asarray(leaf) if hasattr(leaf, "__jax_array__") else leaf, params)
     for leaf in jax.tree.leaves(params):
         if not (eqx.is_array_like(leaf) and jnp.issubdtype(jnp.result_type(leaf), jnp.inexact)):
             raise ValueError(

@@ -1,10 +1,11 @@
 """How a simulation is run where the options are left open: the measured defaults, and what must not be combined.
 
-Two facts about XLA on CPUs decide, both read off the primitives of one lane's program:
+Three facts about XLA on CPUs decide, the first two read off the primitives of one lane's program:
 
 - a convolution inside a loop is some ten times slower than outside (jax issue 12868): the host drives the steps;
 - a batched matrix factorisation waits for the threads that its own devices occupy, and a lane split among devices may
-  wait for ever; implicit solvers of Lineax refuse to be split. Such a program stays on one device.
+  wait for ever; implicit solvers of Lineax refuse to be split. Such a program stays on one device;
+- a batch of one has other last bits than the same lane in a batch of several: by vmap a device gets two seeds or more.
 """
 
 from __future__ import annotations
@@ -71,7 +72,6 @@ def choose(
     if shared and batched:
         raise ValueError('data_parallel lanes that factorise matrices cannot run by "vmap" on a CPU: take lanes="map"')
     unsplit = lanes == "loop" or "linear_solve" in used or batched
-    # A device's one seed alone would lose its axis in XLA, which then sums in another order: by vmap it gets two.
     split = None if unsplit else seed_mesh(seeds // 2 if lanes == "vmap" else seeds)
     return Strategy(driver, lanes, shared or split, straight=convolves)
 

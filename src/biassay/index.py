@@ -35,13 +35,27 @@ _HEAD = 72  # so many bytes of a database end with its application_id
 _VERSION = 2
 _PATIENCE = 2.0  # seconds to wait for another process that writes to the index
 _TABLES = {
-    "runs": ("name TEXT PRIMARY KEY, entry TEXT", "entry"),
-    "configs": ("name TEXT PRIMARY KEY, stamp INTEGER, config TEXT", "name || stamp || config"),
+    "runs": (
+        "name TEXT PRIMARY KEY, entry TEXT",
+        "SELECT group_concat(entry) FROM (SELECT entry FROM runs ORDER BY name)",
+    ),
+    "configs": (
+        "name TEXT PRIMARY KEY, stamp INTEGER, config TEXT",
+        "SELECT name || stamp || config FROM configs ORDER BY name",
+    ),
 }
-"""Columns, and what the table has as one text. `entry` is an entry without its settings as JSON: all of them are read
-as one text, which is faster than by rows and columns. `checksums` has one of each text: SQLite does not notice a
-changed byte."""
-_BUSY = ("SQLITE_BUSY", "SQLITE_LOCKED", "SQLITE_READONLY", "SQLITE_CANTOPEN", "SQLITE_FULL", "SQLITE_IOERR")
+"""Columns, and a query for all that the table has, as texts. `entry` is an entry without its settings as JSON: all of
+them are read as one text, which is faster than by rows and columns. `checksums` has one of each table: SQLite does not
+notice a changed byte."""
+_BUSY = (
+    "SQLITE_BUSY",
+    "SQLITE_LOCKED",
+    "SQLITE_READONLY",
+    "SQLITE_CANTOPEN",
+    "SQLITE_FULL",
+    "SQLITE_IOERR",
+    "SQLITE_TOOBIG",
+)
 _OF_A_RUN = slice(2, Entry._fields.index("config"))
 _ASSAY, _CODE = Entry._fields.index("assay"), Entry._fields.index("code")
 _NETWORKED = (
@@ -267,7 +281,8 @@ def _rows(
 def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File], configs: bool) -> Known:
     """From the index for the files that have not changed, else from the files, and noted."""
     with _transaction(database, "DEFERRED"):
-        runs: dict[str, Row] = {row[0]: row for row in json.loads(f"[{_checked(database, 'runs')}]")}
+        (entries,) = _checked(database, "runs")
+        runs: dict[str, Row] = {row[0]: row for row in json.loads(f"[{entries}]")}
         settings = runs
         if configs:
             _checked(database, "configs")
@@ -293,27 +308,28 @@ def _compared(database: sqlite3.Connection, folder: Path, files: Iterable[File],
     return known
 
 
-def _checked(database: sqlite3.Connection, table: str) -> str:
-    """A table as one text.
+def _checked(database: sqlite3.Connection, table: str) -> list[str]:
+    """All that a table has, as texts.
 
     Raises:
         sqlite3.DatabaseError: it is not what was written.
     """
-    text = _text(database, table)
+    texts = _texts(database, table)
     written = database.execute("SELECT crc FROM checksums WHERE name = ?", (table,)).fetchone()
-    if written != (_checksum(text),):
+    if written != (_checksum(texts),):
         raise sqlite3.DatabaseError(f"the table {table} is damaged")
-    return text
+    return texts
 
 
-def _text(database: sqlite3.Connection, table: str) -> str:
-    row = f"SELECT {_TABLES[table][1]} AS row FROM {table} ORDER BY name"
-    (text,) = database.execute(f"SELECT group_concat(row) FROM ({row})").fetchone()
-    return text or ""
+def _texts(database: sqlite3.Connection, table: str) -> list[str]:
+    return [text or "" for (text,) in database.execute(_TABLES[table][1])]
 
 
-def _checksum(text: str) -> int:
-    return zlib.crc32(text.encode())
+def _checksum(texts: Iterable[str]) -> int:
+    crc = 0
+    for text in texts:
+        crc = zlib.crc32(text.encode(), crc)
+    return crc
 
 
 def _begin(database: sqlite3.Connection, journal: str) -> None:
@@ -323,7 +339,7 @@ def _begin(database: sqlite3.Connection, journal: str) -> None:
         for table, (columns, _) in {**_TABLES, "checksums": ("name TEXT PRIMARY KEY, crc INTEGER", "")}.items():
             database.execute(f"DROP TABLE IF EXISTS {table}")
             database.execute(f"CREATE TABLE {table} ({columns}) WITHOUT ROWID")
-        database.executemany("INSERT INTO checksums VALUES (?,?)", [(table, _checksum("")) for table in _TABLES])
+        database.executemany("INSERT INTO checksums VALUES (?,?)", [(table, _checksum([])) for table in _TABLES])
         database.execute(f"PRAGMA application_id={_OURS}")
         database.execute(f"PRAGMA user_version={_VERSION}")
 
@@ -339,7 +355,7 @@ def _keep(database: sqlite3.Connection, read: Iterable[Entry], gone: Iterable[st
             database.executemany(f"DELETE FROM {table} WHERE name = ?", ((name,) for name in gone))
             marks = "?,?" if table == "runs" else "?,?,?"
             database.executemany(f"INSERT OR REPLACE INTO {table} VALUES ({marks})", rows[table])
-            crc = _checksum(_text(database, table))
+            crc = _checksum(_texts(database, table))
             database.execute("UPDATE checksums SET crc = ? WHERE name = ?", (crc, table))
 
 

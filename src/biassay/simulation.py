@@ -160,8 +160,8 @@ def simulate(
         label: what the progress display calls this simulation.
 
     Returns:
-        A `Simulation`. Where a process has several devices the seeds are split among them, unless they run by "loop" or
-        their program factorises matrices on a CPU.
+        A `Simulation`. Where a process has several devices the seeds are split among them (by "vmap" on a CPU at least
+        two to a device), unless they run by "loop" or their program factorises matrices on a CPU.
 
         With `data_parallel` the devices share the examples instead: each holds the parameters and the data set whole
         and computes on an equal part of the batch, and batch statistics are those of the whole batch. The parameters

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
+import os
 import shlex
 import shutil
 import subprocess
@@ -58,14 +58,20 @@ def slurm_workers(jobs: int, options: Mapping[str, Any], folder: Path) -> DaskWo
             raise WorkerError(f"--on slurm {MISSING}") from None
         except (OSError, RuntimeError, TypeError, ValueError) as error:
             raise WorkerError(f"--on slurm: the jobs cannot be started: {reason(error)}") from None
-        return DaskWorkers(client, cluster, jobs, _queue, stack.pop_all().close)
+        directives = chosen.get("job_extra_directives") or known.get("job-extra-directives") or []
+        elsewhere = any(directive.startswith(("-M", "--clusters")) for directive in directives)
+        queue = (lambda: None) if elsewhere else queued_jobs  # squeue tells of this cluster's jobs
+        return DaskWorkers(client, cluster, jobs, queue, stack.pop_all().close)
 
 
-def _queue() -> set[str] | None:
+def queued_jobs() -> set[str] | None:
     """The numbers of this user's jobs that wait or run; None where Slurm does not say."""
-    command = ["squeue", "--noheader", f"--user={getpass.getuser()}", "--format=%A"]
+    command = ["squeue", "--noheader", f"--user={os.getuid()}", "--format=%A"]
+    unfiltered = {name: value for name, value in os.environ.items() if not name.startswith("SQUEUE_")}
     try:
-        told = subprocess.run(command, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS)
+        told = subprocess.run(
+            command, env=unfiltered, capture_output=True, text=True, check=True, timeout=_QUEUE_SECONDS
+        )
     except (OSError, subprocess.SubprocessError):
         return None
     return set(told.stdout.split())
